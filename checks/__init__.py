@@ -1,0 +1,1 @@
+"""The checks: one topic, one file; see CONTRIBUTING.md."""

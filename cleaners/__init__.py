@@ -1,0 +1,1 @@
+"""The cleaners: one topic, one file; see CONTRIBUTING.md."""

@@ -1,0 +1,157 @@
+"""The image as a plugin sees it: files, accounts, services, packages, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from distro import LinuxDistribution
+
+from img_tools import accounts, cloud, packages, policy, sshd, units
+from img_tools.accounts import Account, Accounts
+from img_tools.model import Skip, Undecided
+from img_tools.once import once
+from img_tools.rootfs import RootFS
+from img_tools.runner import Runner
+from img_tools.scratch import Scratch
+
+__all__ = ["Account", "Home", "Host", "OsRelease", "RootFS"]
+
+
+@dataclass(frozen=True, slots=True)
+class OsRelease:
+    """os-release(5); `version_id` as written ("12", "24.04"), None when absent as on testing."""
+
+    id: str
+    version_id: str | None
+    pretty_name: str
+    like: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """ID, then every ID_LIKE: what the distribution is, from nearest to farthest."""
+        return (self.id, *self.like)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A home directory that exists, and the first account it belongs to."""
+
+    path: str
+    account: str
+
+
+class Host:
+    """One image at ROOT. Facts are looked up when first asked for and shared between threads."""
+
+    def __init__(
+        self,
+        root: RootFS,
+        run: Runner,
+        *,
+        profile: policy.Profile = policy.PROFILES[policy.DEFAULT],
+        refresh: bool = True,
+    ) -> None:
+        self.root = root
+        self.run = run
+        self.profile = profile
+        self.refresh = refresh
+        self._scratch = Scratch(root)
+
+    def close(self) -> None:
+        """Kill what still runs and remove what was put aside; safe to call at any time."""
+        self.run.close()
+        self._scratch.close()
+
+    @property
+    def live(self) -> bool:
+        """True when the image is the running system, so that the kernel can be asked."""
+        return self.root.top == "/"
+
+    def require_live(self, why: str) -> None:
+        """Raise Skip(WHY) unless the image is the running system."""
+        if not self.live:
+            raise Skip(f"{why}, and --root is not the running system")
+
+    @once
+    def os_release(self) -> OsRelease:
+        """What the image says it is. Raises Undecided without a readable os-release."""
+        return _os_release(self.root)
+
+    @once
+    def accounts(self) -> Accounts:
+        """Every account. Raises Undecided without a usable /etc/passwd."""
+        return accounts.read(self.root)
+
+    @once
+    def homes(self) -> tuple[Home, ...]:
+        """Every home that exists, each once, with /root and /etc/skel (what new homes get)."""
+        return tuple(_homes(self.root, self.accounts))
+
+    @once
+    def units(self) -> units.Units:
+        """Which services start at boot."""
+        return units.Units(self.root)
+
+    @once
+    def sshd(self) -> sshd.SshdConfig:
+        """The OpenSSH server's configuration. Raises Skip without a server's configuration."""
+        return sshd.read(self.root)
+
+    @once
+    def cloud(self) -> cloud.CloudInit:
+        """cloud-init as configured and installed in the image."""
+        return cloud.CloudInit(self.root)
+
+    @property
+    def index_time(self) -> str | None:
+        """Age of the package indexes, if a check has asked for updates; never waits."""
+        manager = once.peek(self, "packages")
+        updates = manager and once.peek(manager, "updates")
+        return updates.index_time if updates else None
+
+    @once
+    def packages(self) -> packages.PackageManager:
+        """The package manager. Raises Undecided when none is known for the distribution."""
+        return packages.select(self.os_release.ids, self.root, self.run,
+                               self._scratch if self.refresh else None)
+
+
+def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
+    seen: set[str] = set()
+    pairs = [(account.home, account.name) for account in known.all]
+    for home, name in [("/root", "root"), *pairs, ("/etc/skel", "skel")]:
+        path = root.resolve(home)
+        if path not in seen and home.startswith("/") and root.is_dir(path):
+            seen.add(path)
+            yield Home(path, name)
+
+
+OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+
+
+def _os_release(root: RootFS) -> OsRelease:
+    """os-release(5) through distro, which parses and never sources it.
+
+    distro's own root_dir follows an absolute link to the host's file, hence the resolved path; and
+    it opens whatever is there, hence the look at it first (a FIFO would hang it).
+    """
+    path = next((path for path in OS_RELEASE if root.stat(path, follow=True)), None)
+    if path is None:
+        raise Undecided("there is no /etc/os-release: is this the root of an image?")
+    root.read_bytes(path, limit=1 << 16)
+    try:
+        found = LinuxDistribution(
+            os_release_file=root.host_path(path),
+            include_lsb=False, include_uname=False, include_oslevel=False,
+        ).os_release_info()
+    except ValueError:
+        raise Undecided(f"{path} is not UTF-8 text") from None
+    if not found.get("id"):
+        raise Undecided(f"{path} has no ID")
+    return OsRelease(
+        id=found["id"],
+        version_id=found.get("version_id") or None,
+        pretty_name=found.get("pretty_name") or found["id"],
+        like=tuple(found.get("id_like", "").split()),
+    )

@@ -1,0 +1,133 @@
+"""Finds, validates and orders plugins: modules in a package and files in a directory (row C3)."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import pkgutil
+import re
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from img_tools.policy import near
+
+SYSTEM_DIR = "/etc/img-tools"
+
+
+class PluginError(Exception):
+    """A plugin that cannot be used; the text names the file and what to mend."""
+
+
+class UnknownId(Exception):
+    """An id on the command line that no plugin has; the text names the near misses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plugin, ready to use.
+
+    `title` is the first line of its docstring and `explanation` the rest. `early` ones are started
+    first since they wait for something outside. `verb` is its check() or plan().
+    """
+
+    id: str
+    title: str
+    explanation: str
+    category: str
+    references: tuple[str, ...]
+    early: bool
+    verb: Callable[..., Iterator[Any]]
+    source: str
+
+
+def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugin]:
+    """All plugins of PACKAGE ("img_tools.checks") and of DIRECTORIES, sorted by id.
+
+    VERB is the function each must have. Raises PluginError for one that breaks the contract.
+    """
+    plugins = [_plugin(module, verb) for module in _package_modules(package)]
+    plugins += [_plugin(module, verb) for directory in directories
+                for module in _directory_modules(directory)]
+    by_id: dict[str, Plugin] = {}
+    for plugin in plugins:
+        if plugin.id in by_id:
+            raise PluginError(f"{plugin.source}: the id '{plugin.id}' is taken by "
+                              f"{by_id[plugin.id].source}; rename the file")
+        by_id[plugin.id] = plugin
+    return [by_id[key] for key in sorted(by_id)]
+
+
+def _package_modules(package: str) -> Iterator[ModuleType]:
+    parent = importlib.import_module(package)
+    for info in pkgutil.iter_modules(parent.__path__):
+        yield importlib.import_module(f"{package}.{info.name}")
+
+
+def _directory_modules(directory: str) -> Iterator[ModuleType]:
+    if not os.path.isdir(directory):
+        raise PluginError(f"{directory}: no such directory of plugins")
+    _refuse_unsafe(directory)
+    for name in sorted(os.listdir(directory)):
+        if not name.endswith(".py") or name.startswith("_"):
+            continue
+        path = os.path.join(directory, name)
+        _refuse_unsafe(path)
+        yield _import_file(path, name.removesuffix(".py"))
+
+
+def _import_file(path: str, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"img_tools_plugin_{name}", path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{path}: cannot be loaded as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # leave no trace beside it
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a vendor's file does wrong on import
+        raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.dont_write_bytecode = keep
+    return module
+
+
+def _refuse_unsafe(path: str) -> None:
+    """Refuse what others than root could have written: it runs as root (design section 3)."""
+    found = os.stat(path)
+    if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PluginError(f"{path}: must belong to root and be writable by root alone "
+                          f"(chown root: {path}; chmod go-w {path})")
+
+
+def _plugin(module: ModuleType, verb: str) -> Plugin:
+    source = module.__file__ or module.__name__
+    name = module.__name__.rpartition(".")[2].removeprefix("img_tools_plugin_")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise PluginError(f"{source}: name it with lower-case letters, digits and _")
+    title, _, explanation = (module.__doc__ or "").strip().partition("\n")
+    if not title or title.endswith("."):
+        raise PluginError(f"{source}: begin with a docstring: a title without a final period, "
+                          "an empty line, the explanation")
+    function = getattr(module, verb, None)
+    if not callable(function):
+        raise PluginError(f"{source}: has no function {verb}(host)")
+    return Plugin(
+        id=name.replace("_", "-"), title=title, explanation=explanation.strip(),
+        category=getattr(module, "CATEGORY", "other"),
+        references=tuple(getattr(module, "REFERENCES", ())),
+        early=bool(getattr(module, "EARLY", False)), verb=function, source=source,
+    )
+
+
+def choose(plugins: Sequence[Plugin], only: Iterable[str], skip: Iterable[str]) -> list[Plugin]:
+    """The plugins to run. Raises UnknownId for an id that none has."""
+    only, skip = set(only), set(skip)
+    known = [plugin.id for plugin in plugins]
+    for wanted in sorted((only | skip) - set(known)):
+        raise UnknownId(f"no check '{wanted}'{near(wanted, known)}")
+    return [plugin for plugin in plugins
+            if plugin.id not in skip and (not only or plugin.id in only)]

@@ -1,0 +1,145 @@
+"""Which releases may be published: a dated table, and the profiles that choose from it.
+
+End-of-life dates are the last day of free security updates: Debian with LTS (wiki.debian.org/LTS),
+Ubuntu standard support (distro-info-data), CentOS, Rocky, Alma and CloudLinux by their own pages.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+TABLE_DATE = date(2026, 11, 24)  # when the table below was last compared with its sources
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release of a distribution. `version` is its major number as VERSION_ID begins with it."""
+
+    id: str
+    version: str
+    name: str
+    eol: date
+
+
+def _rows(*rows: tuple[str, str, str, str]) -> tuple[Release, ...]:
+    return tuple(Release(os_id, version, name, date.fromisoformat(eol))
+                 for os_id, version, name, eol in rows)
+
+
+RELEASES = _rows(
+    ("debian", "9", "Debian 9 (stretch)", "2022-06-30"),
+    ("debian", "10", "Debian 10 (buster)", "2024-06-30"),
+    ("debian", "11", "Debian 11 (bullseye)", "2026-08-31"),
+    ("debian", "12", "Debian 12 (bookworm)", "2028-06-30"),
+    ("debian", "13", "Debian 13 (trixie)", "2030-06-30"),
+    ("ubuntu", "16.04", "Ubuntu 16.04 LTS", "2021-04-30"),
+    ("ubuntu", "18.04", "Ubuntu 18.04 LTS", "2023-05-31"),
+    ("ubuntu", "20.04", "Ubuntu 20.04 LTS", "2025-05-29"),
+    ("ubuntu", "22.04", "Ubuntu 22.04 LTS", "2027-06-01"),
+    ("ubuntu", "24.04", "Ubuntu 24.04 LTS", "2029-05-31"),
+    ("ubuntu", "26.04", "Ubuntu 26.04 LTS", "2031-05-29"),
+    ("centos", "6", "CentOS 6", "2020-11-30"),
+    ("centos", "7", "CentOS 7", "2024-06-30"),
+    ("centos", "8", "CentOS Stream 8", "2024-05-31"),
+    ("centos", "9", "CentOS Stream 9", "2027-05-31"),
+    ("centos", "10", "CentOS Stream 10", "2030-05-31"),
+    *((os_id, version, f"{name} {version}", eol)
+      for os_id, name in (("rocky", "Rocky Linux"), ("almalinux", "AlmaLinux"),
+                          ("cloudlinux", "CloudLinux"))
+      for version, eol in (("8", "2029-05-31"), ("9", "2032-05-31"), ("10", "2035-05-31"))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one marketplace accepts: releases by (id, major version)."""
+
+    name: str
+    title: str
+    accepted: frozenset[tuple[str, str]]
+
+    def release(self, os_id: str, version_id: str) -> Release | None:
+        """The accepted release, matched exactly; a point release belongs to its major one."""
+        found = find(os_id, version_id)
+        return found if found and (found.id, found.version) in self.accepted else None
+
+
+def find(os_id: str, version_id: str) -> Release | None:
+    """The row for ID and VERSION_ID: equal, or (not on Ubuntu) equal up to the first dot.
+
+    "10.8" is AlmaLinux 10 and "28.1" nothing (defect 26); Ubuntu 24.10 is not 24.04.
+    """
+    major = version_id if os_id == "ubuntu" else version_id.partition(".")[0]
+    return next((row for row in RELEASES if (row.id, row.version) == (os_id, major)), None)
+
+
+def _accept(**versions: str) -> frozenset[tuple[str, str]]:
+    return frozenset((os_id, version) for os_id, text in versions.items()
+                     for version in text.split())
+
+
+DEFAULT = "marketplace"
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            DEFAULT, "what DigitalOcean's Marketplace accepts today",
+            _accept(debian="9 10 11 12 13", ubuntu="16.04 18.04 20.04 22.04 24.04 26.04",
+                    centos="7 8 9 10", rocky="8 9 10", almalinux="8 9 10", cloudlinux="8 9 10"),
+        ),
+        Profile(
+            "marketplace-2019", "the list in `build-an-image` as first published",
+            _accept(debian="9", ubuntu="16.04 18.04", centos="6 7"),
+        ),
+    )
+}
+
+
+class PolicyError(Exception):
+    """A policy file or profile name that cannot be used; the text says why and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy file: the profile to judge by and the checks that are switched off."""
+
+    profile: str | None = None
+    disabled: tuple[str, ...] = ()
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """"; did you mean ...?" for the nearest of KNOWN, or nothing."""
+    hits = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(hits)}?" if hits else ""
+
+
+def profile(name: str) -> Profile:
+    """The profile called NAME. Raises PolicyError naming the near misses."""
+    if name not in PROFILES:
+        hint = near(name, PROFILES) or f"; known: {', '.join(PROFILES)}"
+        raise PolicyError(f"no profile '{name}'{hint}")
+    return PROFILES[name]
+
+
+def load(path: str) -> Policy:
+    """The policy in the TOML file PATH. Raises PolicyError for anything it does not understand."""
+    try:
+        data = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PolicyError(f"{path}: not TOML: {error}") from None
+    for key in data:
+        if key not in ("profile", "disabled"):
+            raise PolicyError(f"{path}: unknown key '{key}'{near(key, ['profile', 'disabled'])}")
+    name, disabled = data.get("profile"), data.get("disabled", [])
+    if name is not None and not isinstance(name, str):
+        raise PolicyError(f"{path}: profile must be a string")
+    if not isinstance(disabled, list) or not all(isinstance(item, str) for item in disabled):
+        raise PolicyError(f"{path}: disabled must be a list of check ids")
+    return Policy(name, tuple(disabled))

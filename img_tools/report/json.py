@@ -1,0 +1,96 @@
+"""The report as JSON, version 1 (design section 6); the schema is shipped beside it."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from img_tools import __version__
+from img_tools.model import Finding, Platform, Report, Result, Run
+
+SCHEMA_VERSION = "1.0"
+
+
+def schema() -> str:
+    """The JSON Schema of the report, as text."""
+    return (resources.files("img_tools") / "schema" / "report-1.json").read_text("utf-8")
+
+
+def render(report: Report) -> str:
+    """REPORT as one JSON document, ASCII only, ending in a newline."""
+    return json.dumps(document(report), indent=2) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """REPORT as the plain values of the JSON document."""
+    return {
+        "schema": "img-check-report",
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "img-check", "version": __version__},
+        "run": _run(report.run),
+        "platform": _platform(report.platform),
+        "verdict": report.verdict.value,
+        "exit_code": report.exit_code,
+        "counts": {**report.counts, "waived": 0},
+        "checks": [_check(result) for result in report.results],
+        "waivers": {"applied": [], "unused": [], "expired": []},
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "started_at": run.started_at,
+        "duration_ms": round(run.duration * 1000),
+        "mode": run.mode,
+        "root": run.root,
+        "profile": run.profile,
+        "complete": True,
+    }
+
+
+def _platform(platform: Platform) -> dict[str, Any]:
+    return {
+        "os_id": platform.os_id,
+        "version_id": platform.version_id,
+        "pretty_name": platform.pretty_name,
+        "kernel": platform.kernel,
+        "arch": platform.arch,
+        "package_manager": platform.package_manager,
+        "index_time": platform.index_time,
+    }
+
+
+def _check(result: Result) -> dict[str, Any]:
+    return {
+        "id": result.id,
+        "title": result.title,
+        "category": result.category,
+        "status": result.status.value,
+        "message": result.message,
+        "duration_ms": round(result.duration * 1000),
+        "references": list(result.references),
+        "findings": [_finding(result.id, finding) for finding in result.findings],
+    }
+
+
+def _finding(check_id: str, finding: Finding) -> dict[str, Any]:
+    package = finding.package
+    return {
+        "status": finding.status.value,
+        "code": finding.code,
+        "message": finding.message,
+        "path": finding.path,
+        "line": finding.line,
+        "account": finding.account,
+        "package": package and {
+            "name": package.name,
+            "installed": package.installed,
+            "candidate": package.candidate,
+        },
+        "evidence": dict(finding.evidence),
+        "remediation": finding.remediation,
+        "fingerprint": finding.fingerprint(check_id),
+        "waived": None,
+    }

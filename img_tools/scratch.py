@@ -1,0 +1,89 @@
+"""Private directories inside the image for commands that insist on writing somewhere.
+
+`img-check` must leave no trace (row S14), so they lie on a tmpfs when it has room; elsewhere the
+times of the directory above are put back once ours is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import threading
+import time
+
+import psutil
+
+from img_tools.model import Undecided
+from img_tools.rootfs import RootFS
+
+CANDIDATES = ("/dev/shm", "/run", "/tmp", "/var/tmp")  # noqa: S108  (made there with mkdir, 0755)
+
+
+class Scratch:
+    """Makes private directories in the image at ROOT and removes them on close()."""
+
+    def __init__(self, root: RootFS) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._made: list[tuple[str, os.stat_result]] = []
+        self._closed = False
+
+    def make(self, room: int) -> str:
+        """A new directory where ROOM bytes are free, as a path in the image.
+
+        World-readable: apt fetches as the user _apt. Raises Undecided when there is no such place.
+        """
+        with self._lock:
+            if self._closed:
+                raise Undecided("the run is being stopped")
+            parent = self._parent(room)
+            path = f"{parent.rstrip('/')}/img-check.{secrets.token_hex(6)}"
+            above = self._root.host_path(parent)
+            times = os.stat(above)
+            os.mkdir(os.path.join(above, os.path.basename(path)), 0o755)
+            self._made.append((os.path.join(above, os.path.basename(path)), times))
+            return path
+
+    def _parent(self, room: int) -> str:
+        tmpfs = _tmpfs_mounts() if psutil.virtual_memory().available > 2 * room else set()
+        usable = [path for path in CANDIDATES
+                  if self._root.is_dir(path) and _free(self._root.host_path(path)) >= room]
+        usable.sort(key=lambda path: self._root.host_path(path) not in tmpfs)
+        if not usable:
+            raise Undecided(f"no directory in the image has {room >> 20} MB free for package "
+                            f"indexes (looked at {', '.join(CANDIDATES)})")
+        return usable[0]
+
+    def close(self) -> None:
+        """Remove everything made; call it when no command uses it any more."""
+        with self._lock:
+            self._closed = True
+            while self._made:
+                path, times = self._made.pop()
+                _remove(path)
+                with contextlib.suppress(OSError):
+                    os.utime(os.path.dirname(path), ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _free(path: str) -> int:
+    found = os.statvfs(path)
+    return 0 if found.f_flag & os.ST_RDONLY else found.f_bavail * found.f_frsize
+
+
+def _tmpfs_mounts() -> set[str]:
+    try:
+        return {part.mountpoint for part in psutil.disk_partitions(all=True)
+                if part.fstype == "tmpfs"}
+    except OSError:  # no /proc: a bare chroot
+        return set()
+
+
+def _remove(path: str) -> None:
+    """Remove the tree, again while a killed command's last writes still land in it."""
+    for _ in range(20):
+        shutil.rmtree(path, ignore_errors=True)
+        if not os.path.lexists(path):
+            return
+        time.sleep(0.05)

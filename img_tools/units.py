@@ -1,0 +1,82 @@
+"""Whether a service starts at boot, told from files alone, so that it holds for any root.
+
+`systemctl --root is-enabled` answers the same question, but is a program of the image, and is
+missing on images without systemd.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from img_tools.rootfs import RootFS
+
+# In the order of systemd.unit(5): what is found first hides the rest.
+UNIT_DIRS = (
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+
+
+class UnitState(StrEnum):
+    """Like `systemctl is-enabled`, with everything that starts nothing by itself as DISABLED."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    MASKED = "masked"
+    ABSENT = "absent"
+
+
+class Units:
+    """The units of the image at ROOT, of systemd and, where there is none, of System V init."""
+
+    def __init__(self, root: RootFS) -> None:
+        self._root = root
+
+    def file(self, unit: str) -> str | None:
+        """Path of the unit file in force, or None."""
+        for directory in UNIT_DIRS:
+            path = f"{directory}/{unit}"
+            if self._root.stat(path) is not None:
+                return path
+        return None
+
+    def state(self, unit: str) -> UnitState:
+        """Whether UNIT ("ssh.service") is started at boot."""
+        path = self.file(unit)
+        if path is None:
+            return self._sysv(unit.removesuffix(".service"))
+        if self._masked(path):
+            return UnitState.MASKED
+        return UnitState.ENABLED if self._wanted(unit) else UnitState.DISABLED
+
+    def starts(self, *units: str) -> bool:
+        """True when at least one of UNITS is started at boot."""
+        return any(self.state(unit) is UnitState.ENABLED for unit in units)
+
+    def _masked(self, path: str) -> bool:
+        if self._root.readlink(path) == "/dev/null":
+            return True
+        entry = self._root.stat(path, follow=True)
+        return entry is not None and entry.is_file and entry.size == 0
+
+    def _wanted(self, unit: str) -> bool:
+        for directory in UNIT_DIRS:
+            for name in self._root.listdir(directory):
+                if name.endswith((".wants", ".requires")) and self._root.stat(
+                    f"{directory}/{name}/{unit}"
+                ):
+                    return True
+        return False
+
+    def _sysv(self, name: str) -> UnitState:
+        if not self._root.exists(f"/etc/init.d/{name}"):
+            return UnitState.ABSENT
+        start = re.compile(rf"S\d\d{re.escape(name)}$")
+        for level in ("2", "3", "5", "S"):
+            for base in ("/etc", "/etc/rc.d"):
+                if any(start.match(link) for link in self._root.listdir(f"{base}/rc{level}.d")):
+                    return UnitState.ENABLED
+        return UnitState.DISABLED

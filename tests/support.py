@@ -1,0 +1,106 @@
+"""Building blocks of the tests: trees from dicts, a runner that never runs, checks by hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from img_tools.host import Host
+from img_tools.model import Finding
+from img_tools.runner import CommandError, CommandMissing, Completed, Runner
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link to TARGET, verbatim."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class File:
+    """A file with a mode of its own, or of a size without content (sparse)."""
+
+    content: str | bytes = ""
+    mode: int = 0o644
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Fifo:
+    """A named pipe."""
+
+
+def build(top: Path, files: Mapping[str, object]) -> None:
+    """Make FILES below TOP: str or bytes is content, {} a directory, None nothing, or see above."""
+    for name, what in files.items():
+        path = os.fsencode(top) + os.fsencode(name)
+        if what is None:
+            continue
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if isinstance(what, Link):
+            os.symlink(what.target, path)
+        elif isinstance(what, Fifo):
+            os.mkfifo(path)
+        elif isinstance(what, dict):
+            os.makedirs(path, exist_ok=True)
+        else:
+            _file(path, what if isinstance(what, File) else File(what))  # type: ignore[arg-type]
+
+
+def _file(path: bytes, what: File) -> None:
+    content = what.content.encode("utf-8", "surrogateescape") if isinstance(
+        what.content, str) else what.content
+    with open(path, "wb") as file:
+        file.write(content)
+        if what.size is not None:
+            file.truncate(what.size)
+    os.chmod(path, what.mode)
+
+
+class Unexpected(BaseException):
+    """A command no test announced; BaseException, so that no check swallows it."""
+
+
+class FakeRunner(Runner):
+    """Answers from COMMANDS: argv -> stdout, (code, stdout, stderr), or an exception to raise."""
+
+    def __init__(self, commands: Mapping[tuple[str, ...], object]) -> None:
+        super().__init__()
+        self.commands = dict(commands)
+        self.calls: list[tuple[str, ...]] = []
+
+    def __call__(
+        self, *argv: str, ok: Sequence[int] = (0,), env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        self.calls.append(argv)
+        if argv not in self.commands:
+            raise Unexpected(" ".join(argv))
+        answer = self.commands[argv]
+        if isinstance(answer, BaseException):
+            raise answer
+        code, out, err = answer if isinstance(answer, tuple) else (0, str(answer), "")
+        if code not in ok:
+            raise CommandError(argv, f"exited with {code}", out, err)
+        return Completed(argv, code, out, err)
+
+
+def missing(*argv: str) -> CommandMissing:
+    """What a runner raises for a program that is not in the image."""
+    return CommandMissing(argv, "is not in the image")
+
+
+def check(check_id: str, host: Host) -> list[Finding]:
+    """All findings of the check CHECK_ID over HOST; Skip and Undecided come through."""
+    module: Any = import_module(f"img_tools.checks.{check_id.replace('-', '_')}")
+    return list(module.check(host))
+
+
+def codes(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """[(status, code), ...] of FINDINGS in order: what most tests compare."""
+    return [(finding.status.value, finding.code) for finding in findings]
