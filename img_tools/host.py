@@ -116,6 +116,13 @@ class Host:
         return packages.select(self.os_release.ids, self.root, self.run,
                                self._scratch if self.refresh else None)
 
+    def advice(self, verb: str, *names: str) -> str:
+        """The command that mends it here; VERB is install, remove, upgrade, refresh or repair."""
+        try:
+            return self.packages.advice(verb, *names)
+        except Undecided:
+            return " ".join(["with this system's package manager:", verb, *names])
+
 
 def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
     seen: set[str] = set()

@@ -62,6 +62,15 @@ def _file(path: bytes, what: File) -> None:
     os.chmod(path, what.mode)
 
 
+def dpkg(**versions: str) -> str:
+    """A dpkg status file; `openssh_server="1:9.2p1-2"` is the package openssh-server."""
+    return "\n".join(
+        f"Package: {name.replace('_', '-')}\nStatus: install ok installed\n"
+        f"Architecture: amd64\nVersion: {version}\n"
+        for name, version in versions.items()
+    )
+
+
 class Unexpected(BaseException):
     """A command no test announced; BaseException, so that no check swallows it."""
 
