@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from img_tools.host import Host
 from img_tools.model import Finding
+from img_tools.report.json import schema
 from img_tools.runner import CommandError, CommandMissing, Completed, Runner
 
 
@@ -113,3 +117,14 @@ def check(check_id: str, host: Host) -> list[Finding]:
 def codes(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     """[(status, code), ...] of FINDINGS in order: what most tests compare."""
     return [(finding.status.value, finding.code) for finding in findings]
+
+
+def validated(report_json_text: str) -> dict[str, Any]:
+    """The report parsed, after the shipped schema and ASCII-only printable text were demanded."""
+    assert all(char == "\n" or " " <= char <= "~" for char in report_json_text)
+    document: dict[str, Any] = json.loads(report_json_text)
+    rules = json.loads(schema())
+    Draft202012Validator.check_schema(rules)
+    Draft202012Validator(
+        rules, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(document)
+    return document
