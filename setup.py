@@ -22,7 +22,8 @@ setup(
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-jsonschema", "types-psutil"],
     },
     packages=[
-        "img_tools", "img_tools.cli", "img_tools.report", "img_tools.packages", "img_tools.schema",
+        "img_tools", "img_tools.catalogue", "img_tools.cli", "img_tools.report", "img_tools.packages",
+        "img_tools.schema",
         "img_tools.checks", "img_tools.cleaners",
     ],
     package_dir={"img_tools.checks": "checks", "img_tools.cleaners": "cleaners"},

@@ -1,4 +1,4 @@
-"""The catalogue: what a build leaves behind, every residue described once, as data."""
+"""What a row of the catalogue says."""
 
 from __future__ import annotations
 
@@ -34,17 +34,3 @@ class Residue:
     why: str
     kind: str = "file"
     keep: tuple[str, ...] = ()
-
-
-def _history(code: str, severity: Status, why: str, *names: str) -> list[Residue]:
-    return [Residue("shell-history", code, f"~/{name}", Treat.REMOVE, severity, why)
-            for name in names]
-
-
-CATALOGUE: tuple[Residue, ...] = (
-    *_history(
-        "shell-history", Status.FAIL,
-        "commands of the build, with host names and passwords typed as arguments",
-        ".bash_history", ".zsh_history",
-    ),
-)
