@@ -17,9 +17,9 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from img_tools.model import Undecided, printable
 
@@ -27,12 +27,21 @@ MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
 MAX_DEPTH = 200  # directories; each open one costs a descriptor, of which a process has 1024
 READ_LIMIT = 64 << 20  # bytes; the largest text we need is dpkg's status file, a few MB
 
+# Nothing can lie there. ELOOP is not among them: a loop of links is something, if nothing readable.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_KINDS = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket",
+          stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFLNK: "link"}
+
 _DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class Unreadable(Undecided):
     """A file is there but cannot be read as what it should be."""
+
+
+class LinkLoop(Unreadable):
+    """Links that lead round in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,10 @@ class Entry:
 
 
 class RootFS:
-    """The files below TOP, the directory that is the image's `/`."""
+    """The files below TOP, the directory that is the image's `/`.
+
+    A path that no file can have (too long, or with a NUL) is one where nothing is.
+    """
 
     def __init__(self, top: str = "/") -> None:
         self.top = os.path.realpath(top)
@@ -79,7 +91,7 @@ class RootFS:
         """PATH without links, `.` and `..`, as a process chrooted into the image would see it.
 
         Names that do not exist are kept as they are. With FOLLOW false the last component is not
-        followed. Raises Unreadable for a loop of links.
+        followed. Raises LinkLoop.
         """
         pending = _parts(path)[::-1]
         done: list[str] = []
@@ -95,7 +107,7 @@ class RootFS:
                 continue
             links += 1
             if links > MAX_LINKS:
-                raise Unreadable(f"{printable(path)}: too many levels of symbolic links")
+                raise LinkLoop(f"{printable(path)}: too many levels of symbolic links")
             if target.startswith("/"):
                 done.clear()
             pending.extend(_parts(target)[::-1])
@@ -104,8 +116,8 @@ class RootFS:
     def _link(self, parts: list[str]) -> str | None:
         try:
             return os.readlink("/".join([self.top.rstrip("/"), *parts]))
-        except OSError as error:
-            if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+        except (OSError, ValueError) as error:
+            if _absent(error, errno.EINVAL):
                 return None
             raise _unreadable("/" + "/".join(parts), error) from None
 
@@ -119,7 +131,7 @@ class RootFS:
         fd = os.open(self.top, _DIR_FLAGS & ~os.O_NOFOLLOW)
         try:
             for part in _parts(path):
-                deeper = os.open(part, _DIR_FLAGS, dir_fd=fd)
+                deeper = _enter(part, fd)
                 os.close(fd)
                 fd = deeper
             yield fd
@@ -135,8 +147,8 @@ class RootFS:
         try:
             with self._directory(parent) as fd:
                 found = os.stat(name or ".", dir_fd=fd, follow_symlinks=False)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+        except (OSError, ValueError) as error:
+            if _absent(error):
                 return None
             raise _unreadable(path, error) from None
         return _entry(path, found)
@@ -164,15 +176,17 @@ class RootFS:
         try:
             with self._directory(self.resolve(path)) as fd:
                 return sorted(os.listdir(fd))
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        except (OSError, ValueError) as error:
+            if _absent(error):
                 return []
             raise _unreadable(path, error) from None
 
     def glob(self, pattern: str) -> Iterator[Entry]:
         """Everything that matches PATTERN, dot files too, in order; the last name is not followed.
 
-        `*`, `?` and `[...]` match within a name; `**` as a whole component stands for any depth.
+        `*`, `?` and `[...]` match within a name; `**` as a whole component stands for any depth,
+        once. A name that `*` finds and that is a loop of links is passed over, as glob(7) does:
+        nothing can lie behind it.
         """
         yield from self._glob("/", _parts(pattern))
 
@@ -184,18 +198,26 @@ class RootFS:
             return
         head, rest = parts[0], parts[1:]
         if head == "**":
-            last = rest[-1] if rest else "*"
-            match = re.compile(fnmatch.translate(last)).match
+            tests = [_matcher(part) for part in rest or ["*"]]
             for entry in self.walk(base):
-                if match(os.path.basename(entry.path)):
+                names = entry.path[len(base):].strip("/").split("/")[-len(tests):]
+                if len(names) == len(tests) and all(test(name) for test, name in zip(tests, names, strict=True)):
                     yield entry
         elif not any(char in head for char in "*?["):
             yield from self._glob(os.path.join(base, head), rest)
         else:
-            match = re.compile(fnmatch.translate(head)).match
-            for name in self.listdir(base):
-                if match(name):
-                    yield from self._glob(os.path.join(base, name), rest)
+            match = _matcher(head)
+            for name in filter(match, self.listdir(base)):
+                below = os.path.join(base, name)
+                if not rest or self._leads_somewhere(below):
+                    yield from self._glob(below, rest)
+
+    def _leads_somewhere(self, path: str) -> bool:
+        try:
+            self.resolve(path)
+        except LinkLoop:
+            return False
+        return True
 
     def walk(self, path: str) -> Iterator[Entry]:
         """Everything below the directory PATH, in no order, links not followed.
@@ -209,8 +231,8 @@ class RootFS:
             with self._directory(top) as fd:
                 dev = os.fstat(fd).st_dev
                 yield from _walk(os.dup(fd), path.rstrip("/"), dev)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        except (OSError, ValueError) as error:
+            if not _absent(error):
                 raise _unreadable(path, error) from None
 
     # -- reading -----------------------------------------------------------------------------
@@ -219,20 +241,16 @@ class RootFS:
         """The regular file PATH leads to, for reading.
 
         FileNotFoundError when there is nothing, Unreadable for anything else than a regular file:
-        a FIFO or a device in its place would block or act.
+        a FIFO or a device in its place would block or act, so that it is not even opened.
         """
         parent, name = os.path.split(self.resolve(path))
         try:
             with self._directory(parent) as directory:
-                fd = os.open(name or ".", _FILE_FLAGS, dir_fd=directory)
-        except (FileNotFoundError, NotADirectoryError):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
-        except OSError as error:
+                return _open_regular(path, name or ".", directory)
+        except (OSError, ValueError) as error:
+            if _absent(error):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
             raise _unreadable(path, error) from None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise Unreadable(f"{printable(path)}: not a regular file")
-        return os.fdopen(fd, "rb")
 
     def read_bytes(self, path: str, limit: int = READ_LIMIT, *, head: bool = False) -> bytes:
         """The content of the file PATH leads to; see open().
@@ -241,10 +259,11 @@ class RootFS:
         """
         with self.open(path) as file:
             try:
-                data = file.read(limit if head else limit + 1)
+                huge = not head and os.fstat(file.fileno()).st_size > limit
+                data = b"" if huge else file.read(limit if head else limit + 1)
             except OSError as error:
                 raise _unreadable(path, error) from None
-        if len(data) > limit:
+        if huge or len(data) > limit:
             raise Unreadable(f"{printable(path)}: larger than {limit} bytes")
         return data
 
@@ -262,34 +281,93 @@ class RootFS:
 
 def _walk(top: int, base: str, dev: int) -> Iterator[Entry]:
     """Walk below the descriptor TOP and close it; a stack of our own, since trees are deep."""
-    stack = [(base, top, os.scandir(top))]
+    stack: list[_Level] = []
     try:
+        stack.append(_Level(base, top))
         while stack:
-            base, fd, scan = stack[-1]
-            item = next(scan, None)
-            if item is None:
-                _close(*stack.pop()[1:])
+            level = stack[-1]
+            entry = level.next()
+            if entry is None:
+                stack.pop().close()
                 continue
-            try:
-                entry = _entry(f"{base}/{item.name}", item.stat(follow_symlinks=False))
-                yield entry
-                if entry.is_dir and entry.dev == dev:
-                    if len(stack) >= MAX_DEPTH:
-                        raise Unreadable(f"{printable(base)}: over {MAX_DEPTH} directories deep")
-                    deeper = os.open(item.name, _DIR_FLAGS, dir_fd=fd)
-                    stack.append((entry.path, deeper, os.scandir(deeper)))
-            except FileNotFoundError:
-                continue  # gone since: a live system
-            except OSError as error:
-                raise _unreadable(f"{base}/{item.name}", error) from None
+            yield entry
+            if not entry.is_dir or entry.dev != dev:
+                continue
+            if len(stack) >= MAX_DEPTH:
+                raise Unreadable(f"{printable(level.path)}: over {MAX_DEPTH} directories deep")
+            with contextlib.suppress(FileNotFoundError):  # gone since: a live system
+                stack.append(level.enter(entry))
     finally:
-        for _, fd, scan in stack:
-            _close(fd, scan)
+        for level in stack:
+            level.close()
 
 
-def _close(fd: int, scan: Any) -> None:
-    scan.close()
-    os.close(fd)
+class _Level:
+    """An open directory on the way down a walk. Owns the descriptor FD, whatever happens."""
+
+    def __init__(self, path: str, fd: int) -> None:
+        self.path = path
+        self._fd = fd
+        try:
+            self._scan = os.scandir(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def next(self) -> Entry | None:
+        """The next entry that is still there, None at the end."""
+        while True:
+            try:
+                item = next(self._scan, None)
+            except FileNotFoundError:  # this very directory was removed meanwhile
+                return None
+            except OSError as error:
+                raise _unreadable(self.path, error) from None
+            if item is None:
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                return _entry(f"{self.path}/{item.name}", item.stat(follow_symlinks=False))
+
+    def enter(self, entry: Entry) -> _Level:
+        """The directory ENTRY, found here. Raises FileNotFoundError when it is gone."""
+        try:
+            return _Level(entry.path, _enter(os.path.basename(entry.path), self._fd))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _unreadable(entry.path, error) from None
+
+    def close(self) -> None:
+        """Let the descriptors go."""
+        self._scan.close()
+        os.close(self._fd)
+
+
+def _enter(name: str, fd: int) -> int:
+    """The directory NAME in the directory FD, opened."""
+    try:
+        return os.open(name, _DIR_FLAGS, dir_fd=fd)
+    except NotADirectoryError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+            # It was none when the path was resolved: that must not look like "nothing there".
+            raise OSError(errno.ELOOP, "became a link while it was looked at") from None
+        raise
+
+
+def _open_regular(path: str, name: str, directory: int) -> BinaryIO:
+    kind = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    if stat.S_ISREG(kind):
+        file = os.fdopen(os.open(name, _FILE_FLAGS, dir_fd=directory), "rb")
+        kind = os.fstat(file.fileno()).st_mode
+        if stat.S_ISREG(kind):
+            return file
+        file.close()
+    what = _KINDS.get(stat.S_IFMT(kind), "special file")
+    raise Unreadable(f"{printable(path)}: a {what}, not a regular file")
+
+
+def _matcher(pattern: str) -> Callable[[str], object]:
+    return re.compile(fnmatch.translate(pattern)).match
 
 
 def _parts(path: str) -> list[str]:
@@ -300,5 +378,10 @@ def _entry(path: str, found: os.stat_result) -> Entry:
     return Entry(path, found.st_mode, found.st_size, found.st_uid, found.st_mtime, found.st_dev)
 
 
-def _unreadable(path: str, error: OSError) -> Unreadable:
-    return Unreadable(f"{printable(path)}: {error.strerror or error}")
+def _absent(error: OSError | ValueError, *more: int) -> bool:
+    """True for an error that means: nothing is there. A ValueError is a name with a NUL."""
+    return isinstance(error, ValueError) or error.errno in (*_ABSENT, *more)
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> Unreadable:
+    return Unreadable(f"{printable(path)}: {getattr(error, 'strerror', None) or error}")
