@@ -201,7 +201,9 @@ class RootFS:
             tests = [_matcher(part) for part in rest or ["*"]]
             for entry in self.walk(base):
                 names = entry.path[len(base):].strip("/").split("/")[-len(tests):]
-                if len(names) == len(tests) and all(test(name) for test, name in zip(tests, names, strict=True)):
+                if len(names) == len(tests) and all(
+                    test(name) for test, name in zip(tests, names, strict=True)
+                ):
                     yield entry
         elif not any(char in head for char in "*?["):
             yield from self._glob(os.path.join(base, head), rest)
