@@ -6,16 +6,15 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from img_tools.model import Skip, Undecided
-
 T = TypeVar("T")
 
 
 class once(Generic[T]):
     """Like functools.cached_property, which since 3.12 lets two threads compute at the same time.
 
-    A fact that could not be established (Skip, Undecided) is remembered as well: twenty checks
-    must not refresh a dead package mirror twenty times.
+    An exception is remembered as well: twenty checks must not refresh a dead package mirror twenty
+    times. It is raised again for everyone, without the frames of the first time, which would keep
+    its open files alive.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -32,15 +31,17 @@ class once(Generic[T]):
         with lock:
             kept = instance.__dict__.get(f"_kept_{self._name}")
             if kept is None:
-                try:
-                    kept = (self._compute(instance), None)
-                except (Skip, Undecided) as raised:
-                    kept = (None, raised)
-                instance.__dict__[f"_kept_{self._name}"] = kept
-        value, refusal = kept
-        if refusal is not None:
-            raise refusal
+                kept = instance.__dict__[f"_kept_{self._name}"] = self._attempt(instance)
+        value, error = kept
+        if error is not None:
+            raise error.with_traceback(None)
         return value  # type: ignore[no-any-return]
+
+    def _attempt(self, instance: Any) -> tuple[T | None, Exception | None]:
+        try:
+            return self._compute(instance), None
+        except Exception as error:  # kept, whatever it is, and raised for each who asks
+            return None, error
 
     @staticmethod
     def peek(instance: Any, name: str) -> Any:

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import selectors
 import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from img_tools.model import Undecided, printable
 
+OUTPUT_LIMIT = 64 << 20  # bytes; apt's longest answers are a few MB
+PATIENCE = 5.0  # seconds for a killed command to be gone
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# GNU, uutils and busybox; the program itself might print the last part alone.
+_NO_PROGRAM = re.compile(r"chroot: (failed to run command|can't execute) [^\n]*"
+                         r"No such file or directory[^\n]*\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Runner:
         self.top = top
         self.timeout = timeout
         self._lock = threading.Lock()
-        self._children: set[subprocess.Popen[str]] = set()
+        self._children: set[_Child] = set()
         self._closed = False
 
     def __call__(
@@ -66,58 +76,123 @@ class Runner:
         timeout: float | None = None,
     ) -> Completed:
         """Run ARGV and return it completed; an exit code not in OK raises CommandError."""
-        full = argv if self.top == "/" else ("chroot", self.top, *argv)
-        process = self._start(full, env or {})
+        child = self._start(argv, env or {})
         try:
-            stdout, stderr = process.communicate(timeout=timeout or self.timeout)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            raise CommandError(argv, f"took longer than {timeout or self.timeout:g} s") from None
+            stdout, stderr = child.output(timeout or self.timeout)
+        except _Unfinished as why:
+            raise CommandError(argv, str(why)) from None
         finally:
+            code = child.end()
             with self._lock:
-                self._children.discard(process)
-        code = process.returncode
-        if code == 127 and full is not argv and "No such file" in stderr:
+                self._children.discard(child)
+        if code == 127 and self.top != "/" and _NO_PROGRAM.fullmatch(stderr):
             raise CommandMissing(argv, "is not in the image")
         if code not in ok:
-            raise CommandError(argv, f"exited with {code}", stdout, stderr)
+            raise CommandError(argv, _ending(code), stdout, stderr)
         return Completed(tuple(argv), code, stdout, stderr)
 
-    def _start(self, argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
+    def _start(self, argv: Sequence[str], env: Mapping[str, str]) -> _Child:
         with self._lock:
             if self._closed:
                 raise CommandError(argv, "was not started: the run is being stopped")
             try:
-                process = subprocess.Popen(  # noqa: S603  (a list, no shell)
-                    argv,
+                child = _Child(subprocess.Popen(  # noqa: S603  (a list, no shell)
+                    argv if self.top == "/" else ("chroot", self.top, *argv),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     env={"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **env},
                     cwd="/",
-                    encoding="utf-8",
-                    errors="surrogateescape",
                     start_new_session=True,
-                )
-            except FileNotFoundError:
-                raise CommandMissing(argv, "is not in the image") from None
-            except OSError as error:
-                raise CommandError(argv, f"cannot be run: {error.strerror}") from None
-            self._children.add(process)
-            return process
+                ))
+            except FileNotFoundError as error:
+                if self.top == "/":
+                    raise CommandMissing(argv, "is not in the image") from None
+                raise CommandError(argv, f"cannot be run: {error}") from None
+            except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
+                reason = getattr(error, "strerror", None) or error
+                raise CommandError(argv, f"cannot be run: {reason}") from None
+            self._children.add(child)
+            return child
 
     def close(self) -> None:
         """Kill whatever still runs and start nothing more."""
         with self._lock:
             self._closed = True
             children = list(self._children)
-        for process in children:
-            _kill(process)
+        for child in children:
+            child.kill()
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill PROCESS and everything it started (it leads a session of its own)."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):  # a child stuck in the kernel stays behind
-        process.wait(timeout=5)
+class _Unfinished(Exception):
+    """A command did not come to its end; the text completes "`command` ..."."""
+
+
+class _Child:
+    """A running command, and everything it starts: it leads a session of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._lock = threading.Lock()
+
+    def output(self, timeout: float) -> tuple[str, str]:
+        """What it prints until it ends. Raises _Unfinished after TIMEOUT seconds or too much."""
+        deadline = time.monotonic() + timeout
+        printed = {_fd(self._process.stdout): bytearray(), _fd(self._process.stderr): bytearray()}
+        with selectors.DefaultSelector() as selector:
+            for fd in printed:
+                selector.register(fd, selectors.EVENT_READ)
+            while selector.get_map() or not self._has_ended():
+                if time.monotonic() > deadline:
+                    raise _Unfinished(f"took longer than {timeout:g} s")
+                ready = selector.select(0.1 if selector.get_map() else 0.005)
+                if not ready and selector.get_map() and self._has_ended():
+                    break  # a process it left behind still holds the pipe
+                for key, _ in ready:
+                    data = os.read(key.fd, 1 << 16)
+                    printed[key.fd] += data
+                    if not data:
+                        selector.unregister(key.fd)
+                if sum(map(len, printed.values())) > OUTPUT_LIMIT:
+                    raise _Unfinished(f"printed more than {OUTPUT_LIMIT >> 20} MB")
+        stdout, stderr = (data.decode("utf-8", "surrogateescape") for data in printed.values())
+        return stdout, stderr
+
+    def _has_ended(self) -> bool:
+        """Whether it ended; not reaped yet, so that its number stays its own until end()."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        try:
+            return os.waitid(os.P_PID, self._process.pid, flags) is not None
+        except ChildProcessError:  # reaped by close()
+            return True
+
+    def kill(self) -> int | None:
+        """Kill what runs of it, and reap it. Returns its exit code, None if it is still there."""
+        with self._lock:
+            if self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel
+                    self._process.wait(timeout=PATIENCE)
+            return self._process.returncode
+
+    def end(self) -> int | None:
+        """kill(), and let go of the pipes; for the thread that read them."""
+        code = self.kill()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        return code
+
+
+def _fd(stream: IO[bytes] | None) -> int:
+    assert stream is not None  # noqa: S101  (a pipe was asked for)
+    return stream.fileno()
+
+
+def _ending(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exited with {code}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"
