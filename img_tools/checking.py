@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -34,38 +36,47 @@ def report(
     jobs: int,
     timeout: float,
     fail_on_warn: bool = False,
+    left_out: Sequence[str] = (),
     progress: Progress = lambda result, done, total: None,
 ) -> Report:
-    """Run PLUGINS over HOST and report; see run() for JOBS, TIMEOUT and PROGRESS."""
+    """Run PLUGINS over HOST and report; see run() for JOBS, TIMEOUT and PROGRESS.
+
+    LEFT_OUT are the ids of the checks that nobody asked for.
+    """
     started, start = datetime.now(UTC), time.monotonic()
     results = run(host, plugins, jobs=jobs, timeout=timeout, progress=progress)
     return Report(
         run=Run(
             id=str(uuid.uuid4()), started_at=started.isoformat(timespec="seconds"),
             duration=time.monotonic() - start, mode="live" if host.live else "rootfs",
-            root=printable(host.root.top), profile=host.profile.name,
+            root=printable(host.root.top), profile=host.profile.name, left_out=tuple(left_out),
         ),
-        platform=_platform(host), results=results, fail_on_warn=fail_on_warn,
+        platform=_platform(host, timeout), results=results, fail_on_warn=fail_on_warn,
     )
 
 
-def _platform(host: Host) -> Platform:
+def _platform(host: Host, timeout: float) -> Platform:
+    """What is known of the image, after TIMEOUT seconds at most: os-release may be what hangs."""
     kernel = os.uname() if host.live else None
-    try:
-        system = host.os_release
-    except Undecided:
-        system = None
-    try:
-        manager = host.packages.name if system else None
-    except Undecided:
-        manager = None
+    facts: dict[str, str | None] = {}
+    asking = threading.Thread(target=_ask, args=(host, facts), daemon=True)
+    asking.start()
+    asking.join(timeout)
     return Platform(
-        os_id=printable(system.id) if system else None,
-        version_id=printable(system.version_id) if system and system.version_id else None,
-        pretty_name=printable(system.pretty_name) if system else None,
+        os_id=facts.get("os_id"), version_id=facts.get("version_id"),
+        pretty_name=facts.get("pretty_name"), package_manager=facts.get("package_manager"),
         kernel=kernel and kernel.release, arch=kernel and kernel.machine,
-        package_manager=manager, index_time=host.index_time,
+        index_time=host.index_time,
     )
+
+
+def _ask(host: Host, facts: dict[str, str | None]) -> None:
+    with contextlib.suppress(Exception):  # the checks that need it say what is wrong with it
+        system = host.os_release
+        facts["os_id"] = printable(system.id)
+        facts["version_id"] = system.version_id and printable(system.version_id)
+        facts["pretty_name"] = printable(system.pretty_name)
+        facts["package_manager"] = host.packages.name
 
 
 def run(
@@ -107,6 +118,7 @@ class _Board:
         for plugin in plugins:
             self._waiting.put(plugin)
         self._running: dict[Plugin, float] = {}
+        self._lock = threading.Lock()
         self.done: queue.SimpleQueue[Result] = queue.SimpleQueue()
 
     def hire(self) -> None:
@@ -119,29 +131,36 @@ class _Board:
                 plugin = self._waiting.get_nowait()
             except queue.Empty:
                 return
-            self._running[plugin] = time.monotonic()
-            result = evaluate(self._host, plugin)
-            if self._running.pop(plugin, None) is None:
-                return  # given up on meanwhile, and replaced
+            with self._lock:
+                self._running[plugin] = time.monotonic()
+            try:
+                result = evaluate(self._host, plugin)
+            except BaseException as error:  # or nobody would hear of it before the timeout
+                result = _result(plugin, Status.ERROR, 0.0, _defect(error))
+            with self._lock:
+                given_up = self._running.pop(plugin, None) is None
+            if given_up:  # and replaced
+                return
             self.done.put(result)
 
     def patience(self, timeout: float) -> float:
         """Seconds until the next check is overdue."""
         now = time.monotonic()
-        return max(0.01, min((start + timeout - now for start in [*self._running.values()]),
-                             default=0.1))
+        with self._lock:
+            return max(0.01, min((start + timeout - now for start in self._running.values()),
+                                 default=0.1))
 
     def overdue(self, timeout: float) -> list[Result]:
         """An error for each check that runs too long; its worker is replaced."""
         now = time.monotonic()
-        late = [plugin for plugin, start in [*self._running.items()] if now - start >= timeout]
-        results = []
-        for plugin in late:
-            if self._running.pop(plugin, None) is not None:
-                results.append(_result(plugin, Status.ERROR, timeout,
-                                       f"took longer than {timeout:g} s (--timeout)"))
-                self.hire()
-        return results
+        with self._lock:
+            late = [plugin for plugin, start in self._running.items() if now - start >= timeout]
+            for plugin in late:
+                del self._running[plugin]
+        for _ in late:
+            self.hire()
+        return [_result(plugin, Status.ERROR, timeout,
+                        f"took longer than {timeout:g} s (--timeout)") for plugin in late]
 
 
 def evaluate(host: Host, plugin: Plugin) -> Result:
@@ -159,17 +178,28 @@ def evaluate(host: Host, plugin: Plugin) -> Result:
             findings.append(finding.sanitised())
     except Skip as skip:
         if not findings:
-            return _result(plugin, Status.SKIP, time.monotonic() - start, printable(str(skip)))
+            return _result(plugin, Status.SKIP, time.monotonic() - start, _reason(skip))
     except Undecided as undecided:
-        broken = str(undecided)
-    except Exception as error:  # a defect of the check, which must not pass the image
-        broken = f"the check itself failed: {type(error).__name__}: {error}"
+        broken = _reason(undecided)
+    except (Exception, SystemExit) as error:  # a defect of the check, which must not pass the image
+        broken = _defect(error)
     findings.sort(key=lambda finding: (finding.status != Status.FAIL, finding.path or ""))
     status = max((finding.status for finding in findings), key=_rank, default=Status.PASS)
     if broken is not None and status is not Status.FAIL:
         status = Status.ERROR
-    message = printable(broken) if broken else summary(findings)
-    return _result(plugin, status, time.monotonic() - start, message, findings)
+    return _result(plugin, status, time.monotonic() - start, broken or summary(findings), findings,
+                   incomplete=broken is not None and status is Status.FAIL)
+
+
+def _reason(raised: Skip | Undecided) -> str:
+    return printable(str(raised)) or "no reason was given"
+
+
+def _defect(error: BaseException) -> str:
+    """One line for whoever mends the check: what went wrong and where."""
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in where)
+    return printable(f"the check itself failed: {type(error).__name__}: {error}{place}")
 
 
 def summary(findings: Sequence[Finding]) -> str:
@@ -185,10 +215,10 @@ def _rank(status: Status) -> int:
 
 def _result(
     plugin: Plugin, status: Status, duration: float, message: str,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[Finding] = (), *, incomplete: bool = False,
 ) -> Result:
     return Result(
         id=plugin.id, title=plugin.title, category=plugin.category, status=status,
         message=message, duration=duration, references=plugin.references,
-        findings=tuple(findings),
+        findings=tuple(findings), incomplete=incomplete,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -68,7 +69,11 @@ Evidence = str | int | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. `evidence` describes it and never holds a secret (row B3)."""
+    """One thing that is wrong. `evidence` describes it and never holds a secret (row B3).
+
+    `code` is lower-case words joined by "-"; `line` counts from 1. Raises ValueError otherwise, so
+    that a mistake of a plugin becomes an `error` of this plugin and no unreadable report.
+    """
 
     status: Status
     code: str
@@ -83,6 +88,10 @@ class Finding:
     def __post_init__(self) -> None:
         if self.status not in (Status.WARN, Status.FAIL):
             raise ValueError(f"a finding is warn or fail, not {self.status}")
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.code):
+            raise ValueError(f"'{self.code}' is not a finding's code: lower-case words and -")
+        if self.line is not None and (not isinstance(self.line, int) or self.line < 1):
+            raise ValueError(f"{self.line!r} is not the number of a line")
 
     def sanitised(self) -> Finding:
         """The same finding with every text made safe to print."""
@@ -98,7 +107,8 @@ class Finding:
             account=self.account and printable(self.account),
             package=package,
             evidence={
-                printable(key): printable(value) if isinstance(value, str) else value
+                printable(key): value if value is None or isinstance(value, int)
+                else printable(str(value))
                 for key, value in self.evidence.items()
             },
             remediation=self.remediation and printable(self.remediation),
@@ -150,7 +160,10 @@ def warn(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one check ended. `duration` is in seconds."""
+    """How one check ended. `duration` is in seconds.
+
+    `incomplete` is set when it broke off after it had found a FAIL; `message` then says why.
+    """
 
     id: str
     title: str
@@ -160,6 +173,7 @@ class Result:
     duration: float = 0.0
     references: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +191,10 @@ class Platform:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a tool. `started_at` is RFC 3339 UTC, `duration` in seconds."""
+    """One run of a tool. `started_at` is RFC 3339 UTC, `duration` in seconds.
+
+    `left_out` are the checks that were not asked for (--only, --skip, the policy's `disabled`).
+    """
 
     id: str
     started_at: str
@@ -185,6 +202,7 @@ class Run:
     mode: str
     root: str
     profile: str
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

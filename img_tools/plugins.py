@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import pkgutil
 import re
+import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from img_tools.model import printable
 from img_tools.policy import near
 
 SYSTEM_DIR = "/etc/img-tools"
@@ -65,19 +68,40 @@ def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugi
 def _package_modules(package: str) -> Iterator[ModuleType]:
     parent = importlib.import_module(package)
     for info in pkgutil.iter_modules(parent.__path__):
-        yield importlib.import_module(f"{package}.{info.name}")
+        with _blaming(f"{package}.{info.name}"):
+            module = importlib.import_module(f"{package}.{info.name}")
+        yield module
 
 
 def _directory_modules(directory: str) -> Iterator[ModuleType]:
     if not os.path.isdir(directory):
         raise PluginError(f"{directory}: no such directory of plugins")
-    _refuse_unsafe(directory)
-    for name in sorted(os.listdir(directory)):
-        if not name.endswith(".py") or name.startswith("_"):
+    with _blaming(directory):
+        _refuse_unsafe(directory)
+        names = sorted(os.listdir(directory))
+    for name in names:
+        if not name.endswith(".py") or name.startswith(("_", ".")):
             continue
         path = os.path.join(directory, name)
-        _refuse_unsafe(path)
-        yield _import_file(path, name.removesuffix(".py"))
+        with _blaming(path):
+            _refuse_unsafe(path)
+            if not os.path.isfile(path):
+                raise PluginError(f"{path}: not a file")
+            module = _import_file(path, name.removesuffix(".py"))
+        yield module
+
+
+@contextlib.contextmanager
+def _blaming(path: str) -> Iterator[None]:
+    """Turn whatever goes wrong, on import too, into a PluginError that names PATH."""
+    try:
+        yield
+    except PluginError:
+        raise
+    except OSError as error:
+        raise PluginError(f"{path}: {error.strerror or error}") from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
 
 
 def _import_file(path: str, name: str) -> ModuleType:
@@ -86,21 +110,40 @@ def _import_file(path: str, name: str) -> ModuleType:
         raise PluginError(f"{path}: cannot be loaded as a Python module")
     module = importlib.util.module_from_spec(spec)
     keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # leave no trace beside it
+    sys.modules[spec.name] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a vendor's file does wrong on import
-        raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
     finally:
         sys.dont_write_bytecode = keep
     return module
 
 
 def _refuse_unsafe(path: str) -> None:
-    """Refuse what others than root could have written: it runs as root (design section 3)."""
-    found = os.stat(path)
-    if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PluginError(f"{path}: must belong to root and be writable by root alone "
-                          f"(chown root: {path}; chmod go-w {path})")
+    """Refuse what others than root could have written or replaced: it runs as root (section 3).
+
+    All directories above count, those of the path as given and those where its links lead; a
+    sticky one (/tmp) is safe above, since there nobody can replace what belongs to root.
+    """
+    named, real = os.path.abspath(path), os.path.realpath(path)
+    for place in dict.fromkeys([named, *_above(named), real, *_above(real)]):
+        found = os.lstat(place)
+        loose = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
+        if place not in (named, real) and found.st_mode & stat.S_ISVTX:
+            loose = 0
+        if found.st_uid != 0 or loose:
+            mend = f"chown -h root {shlex.quote(place)}; chmod go-w {shlex.quote(place)}"
+            where = "" if place == path else f"{place} "
+            raise PluginError(
+                f"{path}: {where}must belong to root and be writable by root alone ({mend})")
+
+
+def _above(path: str) -> Iterator[str]:
+    while path != "/":
+        path = os.path.dirname(path)
+        yield path
 
 
 def _plugin(module: ModuleType, verb: str) -> Plugin:
@@ -112,15 +155,30 @@ def _plugin(module: ModuleType, verb: str) -> Plugin:
     if not title or title.endswith("."):
         raise PluginError(f"{source}: begin with a docstring: a title without a final period, "
                           "an empty line, the explanation")
-    function = getattr(module, verb, None)
-    if not callable(function):
+    if not callable(getattr(module, verb, None)):
         raise PluginError(f"{source}: has no function {verb}(host)")
     return Plugin(
-        id=name.replace("_", "-"), title=title, explanation=explanation.strip(),
-        category=getattr(module, "CATEGORY", "other"),
-        references=tuple(getattr(module, "REFERENCES", ())),
-        early=bool(getattr(module, "EARLY", False)), verb=function, source=source,
+        id=name.replace("_", "-"), title=printable(title), explanation=explanation.strip(),
+        category=_category(module, source), references=_references(module, source),
+        early=bool(getattr(module, "EARLY", False)), verb=getattr(module, verb), source=source,
     )
+
+
+def _category(module: ModuleType, source: str) -> str:
+    category = getattr(module, "CATEGORY", "other")
+    if not isinstance(category, str) or not re.fullmatch("[a-z][a-z0-9-]*", category):
+        raise PluginError(f"{source}: CATEGORY must be one word in lower case")
+    return category
+
+
+def _references(module: ModuleType, source: str) -> tuple[str, ...]:
+    """REFERENCES; the comma forgotten after a single one would make a reference of each letter."""
+    references = getattr(module, "REFERENCES", ())
+    if not isinstance(references, tuple | list) or not all(
+        isinstance(reference, str) for reference in references
+    ):
+        raise PluginError(f"{source}: REFERENCES must be a tuple of strings, like (\"...\",)")
+    return tuple(map(printable, references))
 
 
 def choose(plugins: Sequence[Plugin], only: Iterable[str], skip: Iterable[str]) -> list[Plugin]:
