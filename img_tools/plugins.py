@@ -127,7 +127,8 @@ def _refuse_unsafe(path: str) -> None:
     All directories above count, those of the path as given and those where its links lead; a
     sticky one (/tmp) is safe above, since there nobody can replace what belongs to root.
     """
-    named, real = os.path.abspath(path), os.path.realpath(path)
+    named = "/" + os.path.abspath(path).lstrip("/")  # POSIX keeps a double slash
+    real = os.path.realpath(path)
     for place in dict.fromkeys([named, *_above(named), real, *_above(real)]):
         found = os.lstat(place)
         loose = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)

@@ -39,22 +39,42 @@ class Scratch:
             if self._closed:
                 raise Undecided("the run is being stopped")
             parent = self._parent(room)
-            path = f"{parent.rstrip('/')}/img-check.{secrets.token_hex(6)}"
+            name = f"img-check.{secrets.token_hex(6)}"
             above = self._root.host_path(parent)
-            times = os.stat(above)
-            os.mkdir(os.path.join(above, os.path.basename(path)), 0o755)
-            self._made.append((os.path.join(above, os.path.basename(path)), times))
-            return path
+            made = os.path.join(above, name)
+            try:
+                times = os.stat(above)
+                os.mkdir(made, 0o700)
+                self._made.append((made, times))
+                os.chmod(made, 0o755)  # noqa: S103  (whatever the umask is)
+            except OSError as error:
+                raise Undecided(f"{parent}: cannot make a directory: {error.strerror}") from None
+            return f"{parent.rstrip('/')}/{name}"
+
+    def owns(self, path: str) -> bool:
+        """True when PATH, of the image, is a directory made here."""
+        if not os.path.basename(path).startswith("img-check."):
+            return False
+        with self._lock:  # one that is being made just now is known after that
+            return self._root.host_path(path) in [made for made, _ in self._made]
 
     def _parent(self, room: int) -> str:
-        tmpfs = _tmpfs_mounts() if psutil.virtual_memory().available > 2 * room else set()
-        usable = [path for path in CANDIDATES
-                  if self._root.is_dir(path) and _free(self._root.host_path(path)) >= room]
+        tmpfs = _tmpfs_mounts() if _memory() > 2 * room else set()
+        usable = [path for path in CANDIDATES if self._free(path) >= room]
         usable.sort(key=lambda path: self._root.host_path(path) not in tmpfs)
         if not usable:
-            raise Undecided(f"no directory in the image has {room >> 20} MB free for package "
-                            f"indexes (looked at {', '.join(CANDIDATES)})")
+            raise Undecided(f"no directory of {', '.join(CANDIDATES)} can be written to and has "
+                            f"{room >> 20} MB free for package indexes; make room, or use "
+                            "--no-refresh to judge by the indexes that are there")
         return usable[0]
+
+    def _free(self, path: str) -> int:
+        """Bytes that may be written in the directory PATH; 0 when it cannot be used."""
+        try:
+            found = os.statvfs(self._root.host_path(path)) if self._root.is_dir(path) else None
+        except (OSError, Undecided):  # gone since, a loop of links
+            return 0
+        return found.f_bavail * found.f_frsize if found and not found.f_flag & os.ST_RDONLY else 0
 
     def close(self) -> None:
         """Remove everything made; call it when no command uses it any more."""
@@ -67,9 +87,11 @@ class Scratch:
                     os.utime(os.path.dirname(path), ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _free(path: str) -> int:
-    found = os.statvfs(path)
-    return 0 if found.f_flag & os.ST_RDONLY else found.f_bavail * found.f_frsize
+def _memory() -> int:
+    try:
+        return psutil.virtual_memory().available
+    except OSError:  # no /proc
+        return 0
 
 
 def _tmpfs_mounts() -> set[str]:
