@@ -1,12 +1,13 @@
 """Which releases may be published: a dated table, and the profiles that choose from it.
 
-End-of-life dates are the last day of free security updates: Debian with LTS (wiki.debian.org/LTS),
-Ubuntu standard support (distro-info-data), CentOS, Rocky, Alma and CloudLinux by their own pages.
+End-of-life dates are the last day of free security updates: Debian with LTS and Ubuntu's standard
+support by distro-info-data, CentOS, Rocky, Alma and CloudLinux by their own release pages.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ TABLE_DATE = date(2026, 11, 24)  # when the table below was last compared with i
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of a distribution. `version` is its major number as VERSION_ID begins with it."""
+    """A release of a distribution. `version` is its major number as VERSION_ID begins with it.
+
+    `id` is ID of os-release(5), but "centos-stream" for CentOS Stream, which shares ID=centos and
+    VERSION_ID=8 with CentOS Linux 8.
+    """
 
     id: str
     version: str
@@ -45,13 +50,19 @@ RELEASES = _rows(
     ("ubuntu", "26.04", "Ubuntu 26.04 LTS", "2031-05-29"),
     ("centos", "6", "CentOS 6", "2020-11-30"),
     ("centos", "7", "CentOS 7", "2024-06-30"),
-    ("centos", "8", "CentOS Stream 8", "2024-05-31"),
-    ("centos", "9", "CentOS Stream 9", "2027-05-31"),
-    ("centos", "10", "CentOS Stream 10", "2030-05-31"),
-    *((os_id, version, f"{name} {version}", eol)
-      for os_id, name in (("rocky", "Rocky Linux"), ("almalinux", "AlmaLinux"),
-                          ("cloudlinux", "CloudLinux"))
-      for version, eol in (("8", "2029-05-31"), ("9", "2032-05-31"), ("10", "2035-05-31"))),
+    ("centos", "8", "CentOS Linux 8", "2021-12-31"),
+    ("centos-stream", "8", "CentOS Stream 8", "2024-05-31"),
+    ("centos-stream", "9", "CentOS Stream 9", "2027-05-31"),
+    ("centos-stream", "10", "CentOS Stream 10", "2030-01-01"),
+    ("rocky", "8", "Rocky Linux 8", "2029-05-31"),
+    ("rocky", "9", "Rocky Linux 9", "2032-05-31"),
+    ("rocky", "10", "Rocky Linux 10", "2035-05-31"),
+    ("almalinux", "8", "AlmaLinux 8", "2029-03-01"),
+    ("almalinux", "9", "AlmaLinux 9", "2032-05-31"),
+    ("almalinux", "10", "AlmaLinux 10", "2035-05-31"),
+    ("cloudlinux", "8", "CloudLinux 8", "2029-05-31"),
+    ("cloudlinux", "9", "CloudLinux 9", "2032-05-31"),
+    ("cloudlinux", "10", "CloudLinux 10", "2035-05-31"),
 )
 
 
@@ -63,23 +74,32 @@ class Profile:
     title: str
     accepted: frozenset[tuple[str, str]]
 
-    def release(self, os_id: str, version_id: str) -> Release | None:
-        """The accepted release, matched exactly; a point release belongs to its major one."""
-        found = find(os_id, version_id)
-        return found if found and (found.id, found.version) in self.accepted else None
+    def accepts(self, release: Release) -> bool:
+        """True when an image of RELEASE may be published there."""
+        return (release.id, release.version) in self.accepted
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """All accepted releases, in the order of the table."""
+        return tuple(filter(self.accepts, RELEASES))
 
 
-def find(os_id: str, version_id: str) -> Release | None:
-    """The row for ID and VERSION_ID: equal, or (not on Ubuntu) equal up to the first dot.
+def find(os_id: str, version_id: str, pretty_name: str = "") -> Release | None:
+    """The row for ID, VERSION_ID and PRETTY_NAME of os-release(5).
 
-    "10.8" is AlmaLinux 10 and "28.1" nothing (defect 26); Ubuntu 24.10 is not 24.04.
+    Versions are equal, or (not on Ubuntu) equal up to the first dot: "10.8" is AlmaLinux 10 and
+    "28.1" nothing (defect 26); Ubuntu 24.10 is not 24.04.
     """
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", version_id):
+        return None
+    if os_id == "centos" and "stream" in pretty_name.lower():
+        os_id = "centos-stream"
     major = version_id if os_id == "ubuntu" else version_id.partition(".")[0]
     return next((row for row in RELEASES if (row.id, row.version) == (os_id, major)), None)
 
 
 def _accept(**versions: str) -> frozenset[tuple[str, str]]:
-    return frozenset((os_id, version) for os_id, text in versions.items()
+    return frozenset((os_id.replace("_", "-"), version) for os_id, text in versions.items()
                      for version in text.split())
 
 
@@ -90,7 +110,8 @@ PROFILES: Mapping[str, Profile] = {
         Profile(
             DEFAULT, "what DigitalOcean's Marketplace accepts today",
             _accept(debian="9 10 11 12 13", ubuntu="16.04 18.04 20.04 22.04 24.04 26.04",
-                    centos="7 8 9 10", rocky="8 9 10", almalinux="8 9 10", cloudlinux="8 9 10"),
+                    centos="7", centos_stream="8 9 10", rocky="8 9 10", almalinux="8 9 10",
+                    cloudlinux="8 9 10"),
         ),
         Profile(
             "marketplace-2019", "the list in `build-an-image` as first published",

@@ -1,108 +1,283 @@
 """The catalogue applied to an image: what of it is there.
 
-A check reads a topic through `findings`; the cleaner of the same topic will read the same matches,
-so that what is flagged is what gets removed (row B1).
+A check reads a topic through `findings`; the cleaner of the same topic reads the same `matches`, so
+that what is flagged is what gets removed (row B1).
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+import errno
+import fnmatch
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import groupby
 
-from img_tools.catalogue import CATALOGUE, Residue
-from img_tools.host import Host
-from img_tools.model import Finding
-from img_tools.rootfs import Entry
+from img_tools.catalogue import CATALOGUE, Residue, Treat
+from img_tools.host import Home, Host
+from img_tools.model import Finding, Undecided, printable
+from img_tools.rootfs import Entry, LinkLoop, Unreadable
 
-LIMIT = 50  # findings shown of one row; the rest are counted, so that a report stays readable
+LIMIT = 50  # findings listed of one code; the rest are counted, so that a report stays readable
+SEARCHED = 4 << 20  # bytes of a file's content that `holds` looks at, in pieces of PIECE
+PIECE = 1 << 18
+
+Test = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A leftover that is there. `account` owns the home it lies in.
+    """A leftover that is there: `entry` is what to clean. `account` owns the home it lies in.
 
-    `outside` is set when a link leads from a home to elsewhere: root must not clean there, since
-    whoever owns the home chooses where that is.
+    `link` is the link in a home that led to it. `outside` is set when it lies outside of that home:
+    root must not clean there, since whoever owns the home chooses where that is.
     """
 
     residue: Residue
     entry: Entry
     account: str | None = None
+    link: str | None = None
     outside: bool = False
+
+    @property
+    def path(self) -> str:
+        """Where it was found."""
+        return self.link or self.entry.path
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A row, its globs compiled. `base` is what stands before `**`, `name` matches what follows."""
+
+    row: Residue
+    base: str | None
+    name: Test
+    kept: Test | None
+    kept_dir: Test | None
+
+    def keeps(self, entry: Entry) -> bool:
+        """True for what does not count although the pattern fits."""
+        return bool((self.kept and self.kept(entry.path))
+                    or (self.kept_dir and entry.is_dir and self.kept_dir(entry.path + "/")))
+
+
+@cache
+def _rules(topic: str) -> tuple[_Rule, ...]:
+    return tuple(_rule(row) for row in CATALOGUE if row.topic == topic)
+
+
+def _rule(row: Residue) -> _Rule:
+    base, deep, tail = row.pattern.partition("/**")
+    return _Rule(
+        row, base if deep else None, _any_of([tail.lstrip("/") or "*"]),
+        _any_of([glob for glob in row.keep if not glob.endswith("/")]) if row.keep else None,
+        _any_of([glob for glob in row.keep if glob.endswith("/")]) if row.keep else None,
+    )
+
+
+def _any_of(globs: Iterable[str]) -> Test:
+    return re.compile("|".join(map(fnmatch.translate, globs)) or r"(?!)").match
 
 
 def matches(host: Host, topic: str) -> Iterator[Match]:
-    """Everything in the image that the rows of TOPIC describe, each path once a row."""
-    for row in CATALOGUE:
-        if row.topic == topic:
-            yield from _matches(host, row)
+    """Everything in the image that the rows of TOPIC describe, in no order.
+
+    What cannot be read does not hide the rest: Undecided is raised when all else has been told.
+    """
+    trouble: list[Undecided] = []
+    for source in _sources(host, _rules(topic)):
+        try:
+            yield from source
+        except Undecided as undecided:
+            trouble.append(undecided)
+    if trouble:
+        raise trouble[0]
 
 
-def _matches(host: Host, row: Residue) -> Iterator[Match]:
-    if not row.pattern.startswith("~"):
-        for entry in host.root.glob(row.pattern):
-            if _counts(host, row, entry):
-                yield Match(row, entry)
-        return
-    for home in host.homes:
-        base = home.path.rstrip("/")
-        for entry in host.root.glob(base + row.pattern[1:]):
-            if _counts(host, row, entry):
-                parent = host.root.resolve(entry.path.rpartition("/")[0] or "/")
-                inside = parent == home.path or parent.startswith(base + "/")
-                yield Match(row, entry, home.account, outside=not inside)
+def _sources(host: Host, rules: tuple[_Rule, ...]) -> Iterator[Iterator[Match]]:
+    """One iterator for each place to look at: a tree, a pattern, a home."""
+    deep = sorted((rule for rule in rules if rule.base), key=lambda rule: str(rule.base))
+    for base, group in groupby(deep, key=lambda rule: str(rule.base)):
+        yield _below(host, base, tuple(group))
+    at_home = [rule for rule in rules if rule.row.pattern.startswith("~/")]
+    seen: set[str] = set()
+    for rule in rules:
+        pattern = rule.row.pattern
+        if not rule.base and rule not in at_home and _first_time(host, pattern, seen):
+            yield (Match(rule.row, entry) for entry in host.root.glob(pattern)
+                   if _counts(host, rule, entry))
+    for home in host.homes if at_home else ():
+        yield _in_home(host, home, [rule for rule in at_home
+                                    if f"{home.path}/{rule.row.pattern[2:]}" not in seen])
 
 
-def _counts(host: Host, row: Residue, entry: Entry) -> bool:
-    if any(fnmatchcase(entry.path, pattern) for pattern in row.keep):
+def _first_time(host: Host, pattern: str, seen: set[str]) -> bool:
+    """False for a pattern that names a place again: /var/spool/mail is a link to /var/mail."""
+    base, _, name = pattern.rpartition("/")
+    place = f"{base if _wild(base) else host.root.resolve(base or '/')}/{name}"
+    if place in seen:
         return False
-    match row.kind:
+    seen.add(place)
+    return True
+
+
+def _below(host: Host, base: str, rules: tuple[_Rule, ...]) -> Iterator[Match]:
+    """What lies below BASE, all of it looked at once; it may be 100,000 files."""
+    for entry in host.root.walk(base):
+        name = os.path.basename(entry.path)
+        for rule in rules:
+            if rule.name(name) and not rule.keeps(entry):
+                if _counts(host, rule, entry):
+                    yield Match(rule.row, entry)
+                break
+
+
+def _in_home(host: Host, home: Home, rules: list[_Rule]) -> Iterator[Match]:
+    """What lies in HOME. It is listed once, since there are 10,000 homes and dozens of patterns."""
+    names = host.root.listdir(home.path)
+    present = set(names)
+    base = home.path.rstrip("/")
+    for rule in rules:
+        tail = rule.row.pattern[2:]
+        head = tail.partition("/")[0]
+        if head not in present and not (_wild(head) and fnmatch.filter(names, head)):
+            continue
+        for found in host.root.glob(f"{base}/{tail}"):
+            entry = _target(host, rule, found)
+            if entry is not None and _counts(host, rule, entry):
+                where = host.root.resolve(os.path.dirname(entry.path))
+                yield Match(rule.row, entry, home.account,
+                            link=found.path if found.is_link and entry is not found else None,
+                            outside=where != home.path and not where.startswith(base + "/"))
+
+
+def _target(host: Host, rule: _Rule, entry: Entry) -> Entry | None:
+    """The file that a link in a home leads to: its content is in the image all the same."""
+    if not entry.is_link or rule.row.kind != "file":
+        return entry
+    try:
+        return host.root.stat(host.root.resolve(entry.path))
+    except LinkLoop:
+        return None  # a link that leads nowhere holds nothing
+
+
+def _counts(host: Host, rule: _Rule, entry: Entry) -> bool:
+    if rule.keeps(entry) or entry.dev in host.volatile or host.owns(entry.path):
+        return False
+    match rule.row.kind:
         case "file":
-            return entry.is_file and entry.size > 0
+            return entry.is_file and entry.size > 0 and _holds(host, rule.row, entry)
+        case "present":
+            return entry.is_file
         case "tree":
             return entry.is_dir and bool(host.root.listdir(entry.path))
         case _:
             return True
 
 
+def _holds(host: Host, row: Residue, entry: Entry) -> bool:
+    """True when the content is what makes it a leftover; what is too large to tell counts too."""
+    if not row.holds:
+        return True
+    wanted = re.compile(row.holds, re.DOTALL | re.MULTILINE)
+    offset = looked = 0
+    try:
+        with host.root.open(entry.path) as file:
+            while looked < SEARCHED:
+                offset, piece = _piece(file.fileno(), offset)
+                if not piece or wanted.search(piece):
+                    return bool(piece)
+                offset += len(piece)
+                looked += len(piece)
+    except FileNotFoundError:
+        return False  # gone since: a live system
+    except OSError as error:
+        raise Unreadable(f"{printable(entry.path)}: {error.strerror}") from None
+    return True
+
+
+def _piece(fd: int, offset: int) -> tuple[int, bytes]:
+    """The next data of FD from OFFSET on, and where it is; empty at the end.
+
+    Holes are passed over: lastlog(8) is a file of up to a terabyte that is all hole.
+    """
+    try:
+        offset = os.lseek(fd, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # no data from here on
+            return offset, b""
+        raise
+    return offset, os.pread(fd, PIECE, offset)
+
+
+def _wild(text: str) -> bool:
+    return any(char in text for char in "*?[")
+
+
+@dataclass(slots=True)
+class _Sample:
+    """The first LIMIT matches of one code by path, and how many there are."""
+
+    count: int = 0
+    first: list[Match] = field(default_factory=list)
+
+    def add(self, match: Match) -> None:
+        """Count MATCH; keeps 2 * LIMIT at most, so that memory does not grow with the tree."""
+        self.count += 1
+        self.first.append(match)
+        if len(self.first) >= 2 * LIMIT:
+            self.trim()
+
+    def trim(self) -> list[Match]:
+        """Keep the first LIMIT and return them."""
+        self.first = sorted(self.first, key=lambda match: match.path)[:LIMIT]
+        return self.first
+
+
 def findings(host: Host, topic: str) -> Iterator[Finding]:
-    """A finding for every match of TOPIC; past LIMIT a row, one finding that counts the rest."""
-    for row in CATALOGUE:
-        if row.topic == topic:
-            yield from _row_findings(host, row)
+    """A finding for every match of TOPIC; past LIMIT of one code, one that counts them all."""
+    samples: dict[str, _Sample] = {}
+    trouble: Undecided | None = None
+    try:
+        for match in matches(host, topic):
+            samples.setdefault(match.residue.code, _Sample()).add(match)
+    except Undecided as undecided:
+        trouble = undecided
+    for sample in samples.values():
+        yield from map(finding, sample.trim())
+        if sample.count > LIMIT:
+            yield _rest(sample)
+    if trouble:
+        raise trouble
 
 
-def _row_findings(host: Host, row: Residue) -> Iterator[Finding]:
-    total: Counter[str] = Counter()
-
-    def counted() -> Iterator[Match]:
-        for match in _matches(host, row):
-            total["count"] += 1
-            yield match
-
-    for match in heapq.nsmallest(LIMIT, counted(), key=lambda match: match.entry.path):
-        yield _finding(match)
-    if total["count"] > LIMIT:
-        yield Finding(
-            status=row.severity, code=row.code, path=row.pattern,
-            message=f"{total['count'] - LIMIT} more like {row.pattern}: {row.why}",
-            evidence={"count": total["count"]}, remediation=_fix(row),
-        )
-
-
-def _finding(match: Match) -> Finding:
+def finding(match: Match) -> Finding:
+    """What a check says of MATCH."""
     row, entry = match.residue, match.entry
-    fix = f"{entry.path} is reached through a link out of the home: clean it by hand"
+    name = f"{match.link} (a link to {entry.path})" if match.link else entry.path
     return Finding(
-        status=row.severity, code=row.code, path=entry.path, account=match.account,
-        message=f"{entry.path}: {row.why}",
-        evidence={"bytes": entry.size} if entry.is_file else {},
-        remediation=fix if match.outside else _fix(row),
+        status=row.severity, code=row.code, path=match.path, account=match.account,
+        message=f"{name}: {row.why}", evidence={"bytes": entry.size} if entry.is_file else {},
+        remediation=_fix(match),
     )
 
 
-def _fix(row: Residue) -> str:
+def _rest(sample: _Sample) -> Finding:
+    row = sample.first[0].residue
+    return Finding(
+        status=row.severity, code=row.code,
+        message=f"{sample.count} in all, of which the first {LIMIT} are listed: {row.why}",
+        evidence={"count": sample.count}, remediation=_fix(sample.first[0]),
+    )
+
+
+def _fix(match: Match) -> str:
+    row, path = match.residue, match.entry.path
+    if match.outside:
+        return f"{path} is outside of the home it is reached from: look at it and remove it by hand"
+    if row.treat is Treat.REPORT:
+        return row.advice.replace("{path}", shlex.quote(path))
     return f"img-clean --yes --only {row.topic}"
