@@ -1,0 +1,140 @@
+"""What a cleaner may ask for, and what became of it: values, like those of model.py.
+
+A cleaner never changes anything. It yields these, and cleaning.apply carries them out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Phase(IntEnum):
+    """When a cleaner's turn comes (design section 8); within a phase the id decides."""
+
+    QUIET = 10
+    UPGRADE = 20
+    AGENT = 30
+    CACHES = 40
+    ACCOUNTS = 50
+    TRACES = 60
+    TEMP = 70
+    LOGS = 80
+    CLOUD = 90
+    NETWORK = 100
+    IDENTITY = 110
+    FINAL = 120
+    ACCESS = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove the file, link or tree at `path`; what a link points to stays."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Remove everything in the directory `path`, which stays."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """Cut the file `path` to nothing in place: inode, owner, mode and labels stay."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Replace `path` by a file with `content` (never a secret) and permission bits `mode`."""
+
+    path: str
+    content: str
+    mode: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run the command `argv` in the image; it may take `timeout` seconds."""
+
+    argv: tuple[str, ...]
+    why: str
+    timeout: float = 300.0
+    env: tuple[tuple[str, str], ...] = ()
+
+
+Action = Remove | Empty | Truncate | Write | Run
+
+
+class Outcome(StrEnum):
+    """What became of an action; a path that is gone already is ABSENT, which is as good."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    ABSENT = "absent"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An action and its outcome; `size` is the bytes that went, None where it means nothing."""
+
+    action: Action
+    outcome: Outcome
+    size: int | None = None
+    error: str | None = None
+
+
+class CleanStatus(StrEnum):
+    """How a cleaner ended."""
+
+    DONE = "done"
+    PLANNED = "planned"
+    FAILED = "failed"
+    SKIP = "skip"
+
+
+SHOWN = 1000  # steps kept of one cleaner besides those that failed; the rest are counted
+
+
+class Tally:
+    """The steps of one cleaner: all counted, the first SHOWN and every failure (to SHOWN) kept."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.outcomes: Counter[Outcome] = Counter()
+        self.size = 0
+        self._failures = 0
+
+    def add(self, step: Step) -> None:
+        """Take STEP into account."""
+        self.outcomes[step.outcome] += 1
+        self.size += step.size or 0
+        failed = step.outcome is Outcome.FAILED
+        self._failures += failed
+        if len(self.steps) - self._failures < SHOWN or (failed and self._failures <= SHOWN):
+            self.steps.append(step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What one cleaner did, or would do. `counts` covers every step, `steps` may be cut short."""
+
+    id: str
+    title: str
+    status: CleanStatus
+    message: str
+    steps: tuple[Step, ...]
+    counts: dict[Outcome, int]
+    size: int
+    duration: float
+

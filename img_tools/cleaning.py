@@ -1,0 +1,113 @@
+"""Plans and carries out cleaning. apply() is the only code of img-tools that changes an image."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from img_tools.actions import (
+    Action,
+    Cleaned,
+    CleanStatus,
+    Empty,
+    Outcome,
+    Remove,
+    Run,
+    Step,
+    Tally,
+    Truncate,
+    Write,
+)
+from img_tools.host import Host
+from img_tools.model import Skip, Undecided, printable
+from img_tools.plugins import Plugin
+from img_tools.surgery import Surgeon
+
+Progress = Callable[[Plugin, Step | None], None]
+
+
+class Stopped(Exception):
+    """The run was asked to end; what was done until then is in the results."""
+
+
+def clean(
+    host: Host,
+    plugins: Sequence[Plugin],
+    *,
+    dry_run: bool,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Progress = lambda plugin, step: None,
+) -> Iterator[Cleaned]:
+    """Run PLUGINS in order, each planned when its turn comes, since earlier ones change its facts.
+
+    With DRY_RUN everything is planned and nothing done. STOP is asked between actions: the action
+    under way is finished, then the rest left out. PROGRESS hears of each step.
+    """
+    surgeon = Surgeon(host.root)
+    try:
+        for plugin in plugins:
+            if stop():
+                return
+            yield _clean(host, surgeon, plugin, dry_run, stop, progress)
+    finally:
+        surgeon.close()
+
+
+def _clean(
+    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool,
+    stop: Callable[[], bool], progress: Progress,
+) -> Cleaned:
+    start, tally, status, message = time.monotonic(), Tally(), CleanStatus.DONE, ""
+    progress(plugin, None)
+    try:
+        for action in plugin.verb(host):
+            if stop():
+                break
+            step = Step(action, Outcome.PLANNED) if dry_run else apply(host, surgeon, action)
+            tally.add(step)
+            progress(plugin, step)
+    except Skip as skip:
+        status, message = CleanStatus.SKIP, printable(str(skip))
+    except Undecided as undecided:
+        status, message = CleanStatus.FAILED, printable(str(undecided))
+    except Exception as error:  # a defect of the cleaner: recorded, the others go on
+        status = CleanStatus.FAILED
+        message = printable(f"the cleaner itself failed: {type(error).__name__}: {error}")
+    if tally.outcomes[Outcome.FAILED]:
+        status = CleanStatus.FAILED
+    elif status is CleanStatus.DONE and dry_run:
+        status = CleanStatus.PLANNED
+    return Cleaned(
+        id=plugin.id, title=plugin.title, status=status, message=message,
+        steps=tuple(tally.steps), counts=dict(tally.outcomes), size=tally.size,
+        duration=time.monotonic() - start,
+    )
+
+
+def apply(host: Host, surgeon: Surgeon, action: Action) -> Step:
+    """Carry out ACTION. An error becomes the step's outcome; a missing path is as good as done."""
+    try:
+        size = _perform(host, surgeon, action)
+    except FileNotFoundError:
+        return Step(action, Outcome.ABSENT)
+    except OSError as error:
+        return Step(action, Outcome.FAILED, error=printable(error.strerror or str(error)))
+    except Undecided as error:
+        return Step(action, Outcome.FAILED, error=printable(str(error)))
+    return Step(action, Outcome.DONE, size)
+
+
+def _perform(host: Host, surgeon: Surgeon, action: Action) -> int | None:
+    match action:
+        case Remove(path):
+            return surgeon.remove(path)
+        case Empty(path):
+            return surgeon.empty(path)
+        case Truncate(path):
+            return surgeon.truncate(path)
+        case Write(path, content, mode):
+            return surgeon.write(path, os.fsencode(content), mode)
+        case Run(argv, _, timeout, env):
+            host.run(*argv, timeout=timeout, env=dict(env))
+            return None
