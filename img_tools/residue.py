@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 
+from img_tools.actions import Action, Empty, Remove, Truncate
 from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.host import Home, Host
 from img_tools.model import Finding, Undecided, printable
@@ -281,3 +282,24 @@ def _fix(match: Match) -> str:
     if row.treat is Treat.REPORT:
         return row.advice.replace("{path}", shlex.quote(path))
     return f"img-clean --yes --only {row.topic}"
+
+
+def actions(host: Host, topic: str) -> Iterator[Action]:
+    """What the cleaner of TOPIC does about every match; those it must leave alone are left out.
+
+    Paths are resolved but for the last name, since links are not followed when it comes to it.
+    """
+    parents: tuple[str, str] = ("", "")
+    for match in matches(host, topic):
+        make = _ACTIONS.get(match.residue.treat)
+        if make is None or match.outside:
+            continue
+        parent, name = os.path.split(match.entry.path)
+        if parents[0] != parent:
+            parents = (parent, host.root.resolve(parent or "/"))
+        yield make(f"{parents[1].rstrip('/')}/{name}", match.residue.why)
+
+
+_ACTIONS: dict[Treat, Callable[[str, str], Action]] = {
+    Treat.REMOVE: Remove, Treat.TRUNCATE: Truncate, Treat.EMPTY: Empty,
+}

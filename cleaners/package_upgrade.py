@@ -1,0 +1,18 @@
+"""Install all updates
+
+A dist-upgrade, without questions: configuration files that were changed here stay, needrestart
+restarts nothing, and a lock held by another package manager is waited for.
+"""
+
+from collections.abc import Iterator
+
+from img_tools.actions import Action, Phase
+from img_tools.host import Host
+
+PHASE = Phase.UPGRADE
+
+
+def plan(host: Host) -> Iterator[Action]:
+    """Yield the upgrade, if there is anything to install."""
+    if host.packages.updates.all:
+        yield from host.packages.upgrade()

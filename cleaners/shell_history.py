@@ -1,0 +1,18 @@
+"""Remove shell and client histories of every account
+
+The shell that you type in keeps its history in memory and writes it when it ends. On a terminal it
+is told to forget: see the note at the end of the run.
+"""
+
+from collections.abc import Iterator
+
+from img_tools import residue
+from img_tools.actions import Action, Phase
+from img_tools.host import Host
+
+PHASE = Phase.TRACES
+
+
+def plan(host: Host) -> Iterator[Action]:
+    """Yield every history."""
+    yield from residue.actions(host, "shell-history")
