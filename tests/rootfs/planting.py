@@ -96,3 +96,19 @@ def _file(path: bytes, what: File) -> None:
         if what.size is not None:
             file.truncate(what.size)
     os.chmod(path, what.mode)
+
+
+def crowd(tree: Path, count: int) -> None:
+    """COUNT small files below /home, /srv and /var/log: 20 accounts, an application, its logs."""
+    users = [f"user{number}" for number in range(20)]
+    with open(tree / "etc/passwd", "a") as file:
+        file.writelines(f"{name}:x:{2000 + number}:{2000 + number}::/home/{name}:/bin/bash\n"
+                        for number, name in enumerate(users))
+    tops = [*(f"home/{name}" for name in users), *["srv/app"] * 20, *["var/log/app"] * 10]
+    for number in range(count):
+        top = tops[number % len(tops)]
+        directory = tree / top / f"d{number // 5000}" / f"e{number // 500 % 10}"
+        if number % 500 < len(tops):
+            directory.mkdir(parents=True, exist_ok=True)
+        name = f"f{number}" + (".log" if top.startswith("var") else ".py")
+        (directory / name).write_text("x = 1\n")
