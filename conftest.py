@@ -16,6 +16,7 @@ CI = os.environ.get("CI") == "true"
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
+    """Turn a skipped test into a failed one."""
     report: pytest.TestReport = yield
     if item.get_closest_marker("may_skip") is None:
         _refuse_skip(report)
@@ -24,6 +25,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, Any, pytest.CollectReport]:
+    """Turn a skipped module into a failed one."""
     report: pytest.CollectReport = yield
     _refuse_skip(report)
     return report

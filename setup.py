@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "img_tools/__init__.py").read_text(), re.M)
@@ -21,11 +21,8 @@ setup(
         "test": ["pytest>=8", "pytest-xdist", "pytest-randomly", "jsonschema>=4.18"],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-jsonschema", "types-psutil"],
     },
-    packages=[
-        "img_tools", "img_tools.catalogue", "img_tools.cli", "img_tools.report", "img_tools.packages",
-        "img_tools.schema",
-        "img_tools.checks", "img_tools.cleaners",
-    ],
+    packages=[*find_packages(include=["img_tools", "img_tools.*"]),
+              "img_tools.checks", "img_tools.cleaners"],
     package_dir={"img_tools.checks": "checks", "img_tools.cleaners": "cleaners"},
     package_data={"img_tools": ["py.typed"], "img_tools.schema": ["*.json"]},
     entry_points={"console_scripts": ["img-check = img_tools.cli.check:main"]},

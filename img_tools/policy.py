@@ -125,6 +125,10 @@ class PolicyError(Exception):
     """A policy file or profile name that cannot be used; the text says why and how to mend it."""
 
 
+class UnknownProfile(PolicyError):
+    """A name that no profile has; the text names the near misses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A policy file: the profile to judge by and the checks that are switched off."""
@@ -140,10 +144,10 @@ def near(word: str, known: Iterable[str]) -> str:
 
 
 def profile(name: str) -> Profile:
-    """The profile called NAME. Raises PolicyError naming the near misses."""
+    """The profile called NAME. Raises UnknownProfile."""
     if name not in PROFILES:
         hint = near(name, PROFILES) or f"; known: {', '.join(PROFILES)}"
-        raise PolicyError(f"no profile '{name}'{hint}")
+        raise UnknownProfile(f"no profile '{name}'{hint}")
     return PROFILES[name]
 
 
@@ -151,8 +155,8 @@ def load(path: str) -> Policy:
     """The policy in the TOML file PATH. Raises PolicyError for anything it does not understand."""
     try:
         data = tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise PolicyError(f"{path}: {error.strerror}") from None
+    except (OSError, RecursionError) as error:
+        raise PolicyError(f"{path}: {getattr(error, 'strerror', error)}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PolicyError(f"{path}: not TOML: {error}") from None
     for key in data:

@@ -22,6 +22,8 @@ from img_tools.host import Home, Host
 from img_tools.model import Finding, Undecided, printable
 from img_tools.rootfs import Entry, LinkLoop, Unreadable
 
+__all__ = ["Match", "Residue", "Treat", "describes", "findings", "listed", "matches"]
+
 LIMIT = 50  # findings listed of one code; the rest are counted, so that a report stays readable
 SEARCHED = 4 << 20  # bytes of a file's content that `holds` looks at, in pieces of PIECE
 PIECE = 1 << 18
@@ -107,7 +109,7 @@ def _sources(host: Host, rules: tuple[_Rule, ...]) -> Iterator[Iterator[Match]]:
     seen: set[str] = set()
     for rule in rules:
         pattern = rule.row.pattern
-        if not rule.base and rule not in at_home and _first_time(host, pattern, seen):
+        if not rule.base and rule not in at_home and _first_time(host, rule.row, seen):
             yield (Match(rule.row, entry) for entry in host.root.glob(pattern)
                    if _counts(host, rule, entry))
     for home in host.homes if at_home else ():
@@ -115,13 +117,13 @@ def _sources(host: Host, rules: tuple[_Rule, ...]) -> Iterator[Iterator[Match]]:
                                     if f"{home.path}/{rule.row.pattern[2:]}" not in seen])
 
 
-def _first_time(host: Host, pattern: str, seen: set[str]) -> bool:
+def _first_time(host: Host, row: Residue, seen: set[str]) -> bool:
     """False for a pattern that names a place again: /var/spool/mail is a link to /var/mail."""
-    base, _, name = pattern.rpartition("/")
+    base, _, name = row.pattern.rpartition("/")
     place = f"{base if _wild(base) else host.root.resolve(base or '/')}/{name}"
-    if place in seen:
+    if f"{row.kind} {place}" in seen:
         return False
-    seen.add(place)
+    seen.update((place, f"{row.kind} {place}"))
     return True
 
 
@@ -175,6 +177,8 @@ def _counts(host: Host, rule: _Rule, entry: Entry) -> bool:
             return entry.is_file
         case "tree":
             return entry.is_dir and bool(host.root.listdir(entry.path))
+        case "empty":
+            return entry.is_dir and not host.root.listdir(entry.path)
         case _:
             return True
 
@@ -240,23 +244,32 @@ class _Sample:
 
 def findings(host: Host, topic: str) -> Iterator[Finding]:
     """A finding for every match of TOPIC; past LIMIT of one code, one that counts them all."""
+    return listed(matches(host, topic))
+
+
+def listed(found: Iterable[Match]) -> Iterator[Finding]:
+    """The matches FOUND as findings; see findings(). Undecided comes after what was found."""
     samples: dict[str, _Sample] = {}
     trouble: Undecided | None = None
     try:
-        for match in matches(host, topic):
+        for match in found:
             samples.setdefault(match.residue.code, _Sample()).add(match)
     except Undecided as undecided:
         trouble = undecided
     for sample in samples.values():
-        yield from map(finding, sample.trim())
+        yield from map(_finding, sample.trim())
         if sample.count > LIMIT:
             yield _rest(sample)
     if trouble:
         raise trouble
 
 
-def finding(match: Match) -> Finding:
-    """What a check says of MATCH."""
+def describes(topic: str, name: str) -> bool:
+    """True when TOPIC has a row for the file called NAME in a home."""
+    return any(fnmatch.fnmatchcase(f"~/{name}", rule.row.pattern) for rule in _rules(topic))
+
+
+def _finding(match: Match) -> Finding:
     row, entry = match.residue, match.entry
     name = f"{match.link} (a link to {entry.path})" if match.link else entry.path
     return Finding(

@@ -18,7 +18,7 @@ class Treat(StrEnum):
     REPORT = "report"  # nothing: only its owner can tell what depends on it; `advice` says how
 
 
-Kind = Literal["file", "present", "name", "tree"]
+Kind = Literal["file", "present", "name", "tree", "empty"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,10 @@ class Residue:
     `pattern` is a glob in the image (RootFS.glob), a leading `~` the home of every account. The
     first row of a topic that fits a path below a `**` is the one that speaks for it. A match counts
     when it is what `kind` says: "file" is a regular file with content, "present" a regular file
-    even when empty, "name" anything at all, "tree" a directory with anything in it. `keep` are
-    globs of paths that do not count, those that end in "/" of directories alone. With `holds`, a
-    regular expression, only a file counts in whose content it is found.
+    even when empty, "name" anything at all, "tree" a directory with anything in it, "empty" one
+    with nothing in it. `keep` are globs of paths that do not count, those that end in "/" of
+    directories alone. With `holds`, a regular expression, only a file counts in whose content it is
+    found.
 
     `why` completes "<path>: <why>". `advice` is what to do about it where that is not the cleaner's
     work; "{path}" in it becomes the path, quoted for a shell.

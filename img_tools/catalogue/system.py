@@ -96,7 +96,7 @@ _IDENTITY = (
 
 _PACKAGE_CACHE = tuple(
     Residue("package-cache", "package-archive", f"/var/cache/apt/archives/{name}", Treat.REMOVE,
-            Status.WARN, "a downloaded package, of no more use") for name in ("*.deb", "partial/*")
+            Status.WARN, "downloaded, of no more use") for name in ("*.deb", "partial/*")
 )
 
 ROWS: tuple[Residue, ...] = (*_MACHINE_ID, *_IDENTITY, *_PACKAGE_CACHE)

@@ -70,13 +70,13 @@ _ROTATED = (
     *(f"*.{suffix}" for suffix in ("gz", "xz", "bz2", "zst", "lz4", "lzo", "zip", "old")),
     "*.[0-9]", "*.[0-9][0-9]", "*.[0-9][0-9][0-9]", f"*-{_DATE}", f"*-{_DATE}-[0-9]*", f"*.{_DATE}",
 )
-_LOG = "a log of the build machine, with addresses, names and times"
+_LOG = "a log of the build machine"
 
 _LOGS = (
     *(Residue("logs", "journal", f"/var/log/**/{name}", Treat.REMOVE, Status.WARN,
               "the journal of the build machine") for name in ("*.journal", "*.journal~")),
     *(Residue("logs", "rotated-log", f"/var/log/**/{name}", Treat.REMOVE, Status.WARN,
-              "an old log of the build machine, put aside by rotation", kind="present")
+              "an old log of the build machine", kind="present")
       for name in _ROTATED),
     # Both are written when an account is made, full of zeros; a login is any other byte.
     *(Residue("logs", "login-record", f"/var/log/**/{name}", Treat.TRUNCATE, Status.WARN,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -21,7 +22,13 @@ SUFFIXES = {".txt": "text", ".json": "json"}
 
 
 def _ids(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(part for value in values for part in value.split(",") if part)
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if value != value:  # click's range lets "nan" pass
+        raise click.BadParameter("not a number of seconds")
+    return value
 
 
 @click.command(
@@ -49,8 +56,9 @@ def _ids(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) ->
 @click.option("--no-refresh", is_flag=True, help="Judge updates by the indexes on the disk.")
 @click.option("--jobs", type=click.IntRange(1, 64), metavar="N",
               help="Checks that run at once (default: by the number of processors).")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=120.0,
-              metavar="SECONDS", show_default=True, help="Longest time for one check.")
+@click.option("--timeout", type=click.FloatRange(0, 86400, min_open=True), default=120.0,
+              callback=_seconds, metavar="SECONDS", show_default=True,
+              help="Longest time for one check.")
 @click.option("--list", "list_them", is_flag=True, help="List the checks and exit.")
 @click.option("--explain", metavar="ID", help="Say what a check looks at and why, and exit.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
@@ -70,38 +78,22 @@ def command(
     Looks for what must not be in an image (keys, passwords, histories, logs, stale packages) and
     for what must be (a firewall, cloud-init, a way in). Changes nothing on the disk.
     """
-    sys.dont_write_bytecode = True
     if schema:
         from img_tools.report.json import schema as text
 
-        return _print(text())
+        return shared.write_stdout(text())
     plugins = _plugins(plugin_dir)
     if list_them:
-        return _print("".join(f"{plugin.id:20} {plugin.title}\n" for plugin in plugins))
+        width = max(len(plugin.id) for plugin in plugins)
+        return shared.write_stdout(
+            "".join(f"{plugin.id:{width}}  {plugin.title}\n" for plugin in plugins))
     if explain:
-        return _print(_explain(plugins, explain))
-    profile, disabled = _policy(profile, policy_file)
-    chosen = _choose(plugins, only, (*skip, *disabled))
+        return shared.write_stdout(_explain(plugins, explain))
+    profile, disabled = _policy(profile, policy_file, plugins)
+    chosen = _choose(plugins, only, (*skip, *(disabled - {*only})))
     _demand(root, outputs)
-    report = _report(root, chosen, profile, not no_refresh, jobs, timeout, fail_on, quiet)
+    report = _report(root, plugins, chosen, profile, not no_refresh, jobs, timeout, fail_on, quiet)
     return _deliver(report, form, outputs, color, quiet, verbose)
-
-
-def _print(text: str) -> int:
-    """Write TEXT to standard output. Raises ClickException when nobody takes it."""
-    try:
-        if sys.stdout is None:
-            raise OSError("it is closed")
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141  # what a shell shows for a program that SIGPIPE ended
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise shared.Undelivered(f"cannot write to standard output: {error.strerror or error}"
-                                 ) from None
-    return 0
 
 
 def _plugins(directories: tuple[str, ...]) -> list[Plugin]:
@@ -123,7 +115,8 @@ def _choose(plugins: list[Plugin], only: tuple[str, ...], skip: tuple[str, ...])
     except UnknownId as error:
         raise click.UsageError(f"{error} (img-check --list shows them)") from None
     if not chosen:
-        raise click.UsageError("no check is left to run: --only and --skip exclude each other")
+        raise click.UsageError("no check is left to run: --only, --skip and the policy file "
+                               "exclude each other")
     return chosen
 
 
@@ -134,44 +127,51 @@ def _explain(plugins: list[Plugin], wanted: str) -> str:
             + (f"\nReferences:\n{references}" if references else ""))
 
 
-def _policy(profile: str | None, path: str | None) -> tuple[str, tuple[str, ...]]:
+def _policy(
+    profile: str | None, path: str | None, plugins: list[Plugin]
+) -> tuple[str, frozenset[str]]:
     """Name of the profile and the disabled checks; the command line outranks the file."""
     from img_tools import policy
-    from img_tools.plugins import SYSTEM_DIR
+    from img_tools.plugins import SYSTEM_DIR, UnknownId, choose
 
     standard = os.path.join(SYSTEM_DIR, "policy.toml")
-    if path is None and os.path.exists(standard):
+    if path is None and os.path.lexists(standard):
         path = standard
+    where = "--profile" if profile else f"{path}"
     try:
         loaded = policy.load(path) if path else policy.Policy()
-        name = profile or loaded.profile or policy.DEFAULT
-        policy.profile(name)
+        name = policy.profile(profile or loaded.profile or policy.DEFAULT).name
+        choose(plugins, (), loaded.disabled)
+    except policy.UnknownProfile as error:
+        raise click.UsageError(f"{where}: {error}") from None
+    except UnknownId as error:
+        raise click.UsageError(f"{path}: disabled: {error}") from None
     except policy.PolicyError as error:
         raise click.UsageError(str(error)) from None
-    return name, loaded.disabled
+    return name, frozenset(loaded.disabled)
 
 
 def _demand(root: str, outputs: tuple[str, ...]) -> None:
     """Refuse before anything is done what would fail at the end."""
     for path in outputs:
-        suffix = os.path.splitext(path)[1]
-        if suffix not in SUFFIXES:
+        if os.path.splitext(path)[1] not in SUFFIXES:
             raise click.UsageError(f"-o {path}: name it {' or '.join(SUFFIXES)}, "
                                    "the ending tells the format")
         if not os.access(os.path.dirname(path) or ".", os.W_OK | os.X_OK):
             raise click.UsageError(f"-o {path}: no such directory, or not writable")
         if os.path.isdir(path):
             raise click.UsageError(f"-o {path}: is a directory")
-    if not os.path.isdir(os.path.join(root, "etc")):
+    if not root or not os.path.isdir(os.path.join(root, "etc")):
         raise click.UsageError(f"--root {root}: not the root of an image (it has no etc/)")
     if os.geteuid() != 0:
-        raise click.UsageError("must run as root, or it would not see what others may not "
-                               f"read: sudo {' '.join(['img-check', *sys.argv[1:]])}")
+        again = shlex.join(["img-check", *sys.argv[1:]])
+        raise click.UsageError(f"must run as root, or it would not see what others may not read: "
+                               f"sudo {again}")
 
 
 def _report(
-    root: str, chosen: list[Plugin], profile: str, refresh: bool, jobs: int | None,
-    timeout: float, fail_on: str, quiet: bool,
+    root: str, plugins: list[Plugin], chosen: list[Plugin], profile: str, refresh: bool,
+    jobs: int | None, timeout: float, fail_on: str, quiet: bool,
 ) -> Report:
     from img_tools import checking, policy
     from img_tools.host import Host
@@ -179,15 +179,19 @@ def _report(
     from img_tools.runner import Runner
 
     tree = RootFS(root)
-    host = Host(tree, Runner(tree.top, timeout), profile=policy.profile(profile), refresh=refresh)
+    runner = Runner(tree.top, 0.9 * timeout)  # ends first, since it can name the command
+    host = Host(tree, runner, profile=policy.profile(profile), refresh=refresh)
     progress = _Progress(not quiet and sys.stderr is not None and sys.stderr.isatty())
     try:
-        return checking.report(host, chosen, jobs=jobs or min(8, (os.cpu_count() or 1) + 4),
-                               timeout=timeout, fail_on_warn=fail_on == "warn",
-                               progress=progress)
+        return checking.report(
+            host, chosen, jobs=jobs or min(8, (os.cpu_count() or 1) + 4), timeout=timeout,
+            fail_on_warn=fail_on == "warn", progress=progress,
+            left_out=[plugin.id for plugin in plugins if plugin not in chosen],
+        )
     finally:
-        progress.clear()
-        host.close()
+        with shared.undisturbed():
+            progress.clear()
+            host.close()
 
 
 class _Progress:
@@ -198,37 +202,48 @@ class _Progress:
 
     def __call__(self, result: Result, done: int, total: int) -> None:
         if self._shown:
-            click.echo(f"\r{done}/{total} checks done", err=True, nl=False)
+            shared.say(f"\r{done}/{total} checks done", newline=False)
 
     def clear(self) -> None:
         """Take the line away."""
         if self._shown:
-            click.echo("\r" + " " * 30 + "\r", err=True, nl=False)
+            shared.say("\r" + " " * 30 + "\r", newline=False)
 
 
 def _deliver(
     report: Report, form: str, outputs: tuple[str, ...], color: str, quiet: bool, verbose: bool
 ) -> int:
+    """Write the report everywhere, even if one place fails: the others still wait for it."""
     from img_tools.report import json, text
 
-    def rendered(kind: str, *, terminal: bool) -> str:
-        if kind == "json":
-            return json.render(report)
-        return text.render(
-            report, colour=terminal and _coloured(color),
-            width=shutil.get_terminal_size().columns if terminal else 100,
-            quiet=quiet, verbose=verbose,
-        )
-
+    plain = {"json": lambda: json.render(report),
+             "text": lambda: text.render(report, quiet=quiet, verbose=verbose)}
+    failed: list[shared.Undelivered] = []
     for path in outputs:
-        shared.write_atomically(path, rendered(SUFFIXES[os.path.splitext(path)[1]],
-                                               terminal=False))
-    return _print(rendered(form, terminal=True)) or report.exit_code
+        try:
+            shared.write_atomically(path, plain[SUFFIXES[os.path.splitext(path)[1]]]())
+        except shared.Undelivered as error:
+            failed.append(error)
+    shown = plain["json"]() if form == "json" else text.render(
+        report, colour=_coloured(color), width=_width(), quiet=quiet, verbose=verbose)
+    code = shared.write_stdout(shown) or report.exit_code
+    if failed:
+        raise failed[0]
+    return code
+
+
+def _terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((100, 24)).columns if _terminal() else 100
 
 
 def _coloured(color: str) -> bool:
     if color == "auto":
-        return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        return (_terminal() and not os.environ.get("NO_COLOR")
+                and os.environ.get("TERM", "dumb") != "dumb")
     return color == "always"
 
 

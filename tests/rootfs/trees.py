@@ -217,18 +217,18 @@ def manifest(top: Path) -> dict[bytes, Facts]:
 
 def _facts(path: bytes, found: os.stat_result) -> Facts:
     kind = stat.S_IFMT(found.st_mode)
-    size, content = found.st_size, b""
+    size, links, content = found.st_size, found.st_nlink, b""
     if kind == stat.S_IFLNK:
         content = os.readlink(path)
     elif kind == stat.S_IFREG:
         with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
     elif kind == stat.S_IFDIR:
-        size = 0  # depends on the names it ever had
+        size = links = 0  # size depends on the names it ever had; an overlay counts no links
     names = sorted(os.listxattr(path, follow_symlinks=False))
     attributes = tuple((key, os.getxattr(path, key, follow_symlinks=False)) for key in names)
     return (oct(found.st_mode), found.st_uid, found.st_gid, size, found.st_mtime_ns, found.st_rdev,
-            found.st_nlink, attributes, content)
+            links, attributes, content)
 
 
 def differences(before: dict[bytes, Facts], after: dict[bytes, Facts]) -> list[str]:

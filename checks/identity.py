@@ -1,0 +1,26 @@
+"""Nothing that identifies the build machine is left
+
+Looks for what must differ between Droplets and is made anew when it is not there: the saved random
+seed, systemd's credential key, DHCP leases and identifiers, rules that name a network card by its
+address, NetworkManager's key, Docker's key, and identities of products (Salt, Puppet, Kubernetes,
+Tailscale, RabbitMQ, netdata, Kerberos, Samba, iSCSI, subscriptions, ssl-cert's TLS key). The
+machine-id has a check of its own.
+
+Two Droplets with one identity take each other's addresses, leases and places in clusters, and a key
+that every customer has protects nobody. `img-clean --yes --only identity` removes those that the
+system makes again by itself; those of products are only reported, with what to do.
+"""
+
+from collections.abc import Iterator
+
+from img_tools import residue
+from img_tools.host import Host
+from img_tools.model import Finding
+
+CATEGORY = "identity"
+REFERENCES = ("systemd: Safely Building Images", "machine-id(5)")
+
+
+def check(host: Host) -> Iterator[Finding]:
+    """Yield a finding for every identity that is not the distribution's."""
+    yield from residue.findings(host, "identity")

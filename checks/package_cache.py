@@ -1,0 +1,22 @@
+"""The package manager keeps no downloaded packages
+
+Looks for package archives, whole and partly downloaded, that apt keeps after installing from them.
+They are of no more use and make the image, and the smallest Droplet it fits on, larger.
+
+`img-clean --yes --only package-cache` or `apt-get clean` removes them. Package lists
+(/var/lib/apt/lists) are not counted: with them a new Droplet can install packages at once.
+"""
+
+from collections.abc import Iterator
+
+from img_tools import residue
+from img_tools.host import Host
+from img_tools.model import Finding
+
+CATEGORY = "packages"
+REFERENCES = ("build-an-image: cleanup.sh cleans up the package manager's database",)
+
+
+def check(host: Host) -> Iterator[Finding]:
+    """Yield a finding for every package archive that is kept."""
+    yield from residue.findings(host, "package-cache")
