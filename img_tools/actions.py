@@ -9,6 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from img_tools.model import Report
+from img_tools.model import Run as RunInfo
+
 
 class Phase(IntEnum):
     """When a cleaner's turn comes (design section 8); within a phase the id decides."""
@@ -138,3 +141,37 @@ class Cleaned:
     size: int
     duration: float
 
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanReport:
+    """Everything `img-clean` has to say. `check` is the report of `--check`, if asked for."""
+
+    run: RunInfo
+    dry_run: bool
+    complete: bool
+    results: tuple[Cleaned, ...]
+    warnings: tuple[str, ...] = ()
+    check: Report | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cleaners ended in each status, and how many actions there were and failed."""
+        statuses = Counter(result.status for result in self.results)
+        actions = sum((Counter(result.counts) for result in self.results), Counter[Outcome]())
+        return {status.value: statuses[status] for status in CleanStatus} | {
+            "actions": actions.total(), "actions_failed": actions[Outcome.FAILED]}
+
+    @property
+    def verdict(self) -> str:
+        """fail, error (stopped before the end, or the check could not decide) or pass."""
+        return {0: "pass", 1: "fail"}.get(self.exit_code, "error")
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 something failed, 3 not completed; with `check` its code counts too."""
+        if any(result.status is CleanStatus.FAILED for result in self.results):
+            return 1
+        if not self.complete:
+            return 3
+        return self.check.exit_code if self.check else 0

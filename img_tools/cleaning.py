@@ -111,3 +111,31 @@ def _perform(host: Host, surgeon: Surgeon, action: Action) -> int | None:
         case Run(argv, _, timeout, env):
             host.run(*argv, timeout=timeout, env=dict(env))
             return None
+
+
+def report(
+    host: Host,
+    plugins: Sequence[Plugin],
+    *,
+    dry_run: bool,
+    stop: Callable[[], bool] = lambda: False,
+    signal: Callable[[], int | None] = lambda: None,
+    progress: Progress = lambda plugin, step: None,
+) -> CleanReport:
+    """Run PLUGINS over HOST and report; see clean() for DRY_RUN, STOP and PROGRESS."""
+    started, start = datetime.now(UTC), time.monotonic()
+    results = tuple(clean(host, plugins, dry_run=dry_run, stop=stop, progress=progress))
+    return CleanReport(
+        run=RunInfo(
+            id=str(uuid.uuid4()), started_at=started.isoformat(timespec="seconds"),
+            duration=time.monotonic() - start, mode="live" if host.live else "rootfs",
+            root=printable(host.root.top), profile=host.profile.name,
+        ),
+        dry_run=dry_run, complete=not stop(), signal=signal(), results=results,
+        warnings=tuple(notes(host, results, dry_run=dry_run)),
+    )
+
+
+def with_check(cleaned: CleanReport, check: Report) -> CleanReport:
+    """CLEANED with the report of the img-check that followed it."""
+    return replace(cleaned, check=check)

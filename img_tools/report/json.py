@@ -28,7 +28,7 @@ def document(report: Report) -> dict[str, Any]:
         "schema": "img-check-report",
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "img-check", "version": __version__},
-        "run": _run(report.run),
+        "run": run_document(report.run),
         "platform": _platform(report.platform),
         "verdict": report.verdict.value,
         "exit_code": report.exit_code,
@@ -38,7 +38,7 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def run_document(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "started_at": run.started_at,

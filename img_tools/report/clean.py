@@ -1,0 +1,112 @@
+"""What img-clean did, or would do, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from img_tools import __version__
+from img_tools.actions import Action, Cleaned, CleanReport, CleanStatus, Outcome, Run, Step
+from img_tools.model import printable
+from img_tools.report.json import document as check_document
+from img_tools.report.json import run_document
+
+SCHEMA_VERSION = "1.0"
+SHOWN = 10  # steps of one cleaner shown without --verbose
+
+
+def subject(action: Action) -> str:
+    """What ACTION is about: its path or its command."""
+    return printable(shlex.join(action.argv) if isinstance(action, Run) else action.path)
+
+
+def render_json(report: CleanReport) -> str:
+    """REPORT as one JSON document, ASCII only, ending in a newline."""
+    return json.dumps(document(report), indent=2) + "\n"
+
+
+def document(report: CleanReport) -> dict[str, Any]:
+    """REPORT as the plain values of the JSON document."""
+    return {
+        "schema": "img-clean-report",
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "img-clean", "version": __version__},
+        "run": {**run_document(report.run), "complete": report.complete,
+                "mode_of_run": "dry-run" if report.dry_run else "apply"},
+        "cleaners": [_cleaner(result) for result in report.results],
+        "counts": report.counts,
+        "warnings": list(report.warnings),
+        "verdict": report.verdict,
+        "exit_code": report.exit_code,
+        "check": check_document(report.check) if report.check else None,
+    }
+
+
+def _cleaner(result: Cleaned) -> dict[str, Any]:
+    return {
+        "id": result.id, "title": result.title, "status": result.status.value,
+        "message": result.message, "duration_ms": round(result.duration * 1000),
+        "bytes": result.size, "total": sum(result.counts.values()),
+        "actions": [_step(step) for step in result.steps],
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    action = step.action
+    return {
+        "action": type(action).__name__.lower(),
+        "path": None if isinstance(action, Run) else printable(action.path),
+        "argv": [printable(part) for part in action.argv] if isinstance(action, Run) else None,
+        "why": printable(action.why), "bytes": step.size, "outcome": step.outcome.value,
+        "error": step.error,
+    }
+
+
+def render_text(report: CleanReport, *, verbose: bool = False) -> str:
+    """REPORT as text, ending in a newline; the check's own report is not in it."""
+    return "\n".join(_lines(report, verbose)) + "\n"
+
+
+def _lines(report: CleanReport, verbose: bool) -> Iterator[str]:
+    verb = "would do" if report.dry_run else "did"
+    yield f"img-clean {__version__} {verb} this at {report.run.root}:"
+    yield ""
+    for result in report.results:
+        if result.steps or result.message or verbose:
+            yield from _result(result, verbose)
+    for warning in report.warnings:
+        yield f"NOTE  {warning}"
+    yield ""
+    yield _sentence(report)
+
+
+def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
+    yield f"{result.status.value.upper():8}{result.id}: {result.title}"
+    if result.message:
+        yield f"        {result.message}"
+    failed = [step for step in result.steps if step.outcome is Outcome.FAILED]
+    others = [step for step in result.steps if step.outcome is not Outcome.FAILED]
+    shown = result.steps if verbose else (*failed, *others[:SHOWN])
+    for step in shown:
+        error = f": {step.error}" if step.error else ""
+        yield (f"        {step.outcome.value:8}{type(step.action).__name__.lower()} "
+               f"{subject(step.action)}{error}")
+    rest = sum(result.counts.values()) - len(shown)
+    if rest > 0:
+        yield f"        ... and {rest} more (--verbose, or the JSON report)"
+
+
+def _sentence(report: CleanReport) -> str:
+    counts = report.counts
+    done = f"{counts['actions']} actions"
+    if report.dry_run:
+        return f"{done} planned. Nothing was changed; img-clean --yes carries them out."
+    if counts["actions_failed"]:
+        return f"FAILED: {counts['actions_failed']} of {done} failed. The image is not clean."
+    if any(result.status is CleanStatus.FAILED for result in report.results):
+        return "FAILED: not everything could be planned. The image is not clean."
+    if not report.complete:
+        return f"STOPPED after {done}. The image is not clean; run img-clean --yes again."
+    return f"DONE: {done}."
