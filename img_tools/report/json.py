@@ -47,6 +47,7 @@ def _run(run: Run) -> dict[str, Any]:
         "root": run.root,
         "profile": run.profile,
         "complete": True,
+        "left_out": list(run.left_out),
     }
 
 
