@@ -76,8 +76,8 @@ def _empty(host: Host) -> Iterator[Finding]:
 
 def _locked(host: Host) -> Iterator[Finding]:
     for account, path, form in _states(host, State.LOCKED_HASH):
-        yield warn("locked-hash", f"{account.name} is locked, but the hash of its password is still "
-                   f"in {path}", path=path, account=account.name, evidence={"form": form},
+        yield warn("locked-hash", f"{account.name} is locked, but the hash of its password is "
+                   f"still in {path}", path=path, account=account.name, evidence={"form": form},
                    fix=_unset(account.name))
 
 
@@ -97,8 +97,8 @@ def _no_shadow(host: Host) -> Iterator[Finding]:
 def _orphans(host: Host) -> Iterator[Finding]:
     for entry in host.accounts.orphans:
         if entry.field.state in (State.SET, State.LOCKED_HASH):
-            yield warn("orphan-hash", f"{entry.path} line {entry.line} holds the hash of a password "
-                       f"for {entry.name} that no account uses", path=entry.path, line=entry.line,
+            yield warn("orphan-hash", f"{entry.path} line {entry.line} holds the hash of a "
+                       f"password for {entry.name} that no account uses", path=entry.path, line=entry.line,
                        account=entry.name, evidence={"form": entry.field.form},
                        fix="remove the line with `vipw -s`")
 
@@ -124,8 +124,8 @@ def _copies(host: Host) -> Iterator[Finding]:
                        "text, or too large, so its hashes cannot be ruled out", path=path, fix=fix)
         else:
             more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-            yield warn("copy-with-hash", f"{path} is a copy that still holds the hash of a password "
-                       f"for {', '.join(names[:NAMES])}{more}", path=path,
+            yield warn("copy-with-hash", f"{path} is a copy that still holds the hash of a "
+                       f"password for {', '.join(names[:NAMES])}{more}", path=path,
                        evidence={"count": len(names)}, fix=fix)
 
 
