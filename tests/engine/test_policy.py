@@ -52,14 +52,12 @@ def test_the_table_names_each_release_once():
 
 def test_debian_dates_are_those_of_distro_info():
     known = {row["version"]: row["eol-lts"] for row in _distro_info("debian.csv")}
-    ours = {row.version: row.eol for row in policy.RELEASES if row.id == "debian"}
-    assert ours == {version: date.fromisoformat(known[version]) for version in ours}
+    _compare("debian", known)
 
 
 def test_ubuntu_dates_are_those_of_distro_info():
     known = {row["version"].removesuffix(" LTS"): row["eol"] for row in _distro_info("ubuntu.csv")}
-    ours = {row.version: row.eol for row in policy.RELEASES if row.id == "ubuntu"}
-    assert ours == {version: date.fromisoformat(known[version]) for version in ours}
+    _compare("ubuntu", known)
 
 
 def test_every_supported_lts_of_distro_info_is_accepted():
@@ -73,6 +71,14 @@ def test_every_supported_lts_of_distro_info_is_accepted():
         if row["version"].isdigit() and row["release"] and (
                 row["release"] <= policy.TABLE_DATE.isoformat() < (row["eol-lts"] or "")):
             assert ("debian", row["version"]) in accepted
+
+
+def _compare(os_id, known):
+    """Compare the dates; a release newer than the installed distro-info-data is left out."""
+    ours = {row.version: row.eol for row in policy.RELEASES
+            if row.id == os_id and row.version in known}
+    assert len(ours) >= 4
+    assert ours == {version: date.fromisoformat(known[version]) for version in ours}
 
 
 def _distro_info(name):

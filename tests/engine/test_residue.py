@@ -77,7 +77,7 @@ def test_holds_counts_what_is_too_large_to_tell(image, catalogue, monkeypatch):
     monkeypatch.setattr(residue, "SEARCHED", 8)
     monkeypatch.setattr(residue, "PIECE", 4)
     catalogue(row("/d/*", holds=b"x"))
-    host = image({"/d/large": "a" * 100, "/d/small": "a" * 8})
+    host = image({"/d/large": "a" * 100, "/d/small": "a" * 7})
     assert paths(host) == ["/d/large"]
 
 
@@ -180,8 +180,7 @@ def test_a_link_to_nothing_holds_nothing(image, catalogue, target):
 
 def test_what_cannot_be_read_does_not_hide_the_rest(image, catalogue):
     catalogue(row("~/.h/*"))
-    deep = "/root/.h/x" + "/d" * 3
-    host = image({"/etc/passwd": HOMES, deep: "x", "/srv/app/.h/x": "x"})
+    host = image({"/etc/passwd": HOMES, "/root/.h/x": "x", "/srv/app/.h/x": "x"})
     real = host.root.glob
 
     def glob(pattern):
@@ -190,14 +189,10 @@ def test_what_cannot_be_read_does_not_hide_the_rest(image, catalogue):
         return real(pattern)
 
     host.root.glob = glob
-    found = []
-    with pytest.raises(Undecided):
-        found.extend(residue.findings(host, "t"))
-    seen = []
+    findings = residue.findings(host, "t")
+    assert next(findings).path == "/srv/app/.h/x"
     with pytest.raises(Undecided, match="no"):
-        for finding in residue.findings(host, "t"):
-            seen.append(finding.path)
-    assert seen == ["/srv/app/.h/x"]
+        next(findings)
 
 
 # -- what is said --------------------------------------------------------------------------------
@@ -262,7 +257,7 @@ def test_every_row_is_well_formed(entry):
     assert "**" not in entry.pattern or entry.kind in ("file", "present"), "directories are owned"
     assert not entry.why.endswith(".")
     assert entry.why
-    assert all(keep.startswith(("/", "*/")) for keep in entry.keep)
+    assert all(keep.startswith(("/", "*")) for keep in entry.keep)
 
 
 def test_no_place_is_described_twice():
