@@ -45,7 +45,8 @@ def test_a_tmpfs_is_in_no_snapshot(image):
     ("/root/#notes#", "editor-file"), ("/etc/nginx/.nginx.conf.swo", "editor-file"),
     ("/etc/app/app.conf~", "editor-file"), ("/etc/app.conf.save", "editor-file"),
     ("/root/.swp", "editor-file"), ("/etc/ssh/sshd_config.dpkg-old", "superseded-config"),
-    ("/etc/x.ucf-dist", "superseded-config"), ("/etc/my.cnf.rpmsave", "superseded-config"), ("/etc/app/app.conf.bak", "superseded-config"),
+    ("/etc/x.ucf-dist", "superseded-config"),
+    ("/etc/my.cnf.rpmsave", "superseded-config"), ("/etc/app/app.conf.bak", "superseded-config"),
 ])
 def test_stray_copies(image, path, code):
     (finding,) = check("temp-files", image({path: ""}))
