@@ -33,7 +33,7 @@ def directory(tmp_path: Path) -> Directory:
 
 def load_from(*directories: str) -> list[Plugin]:
     return [plugin for plugin in load("img_tools.checks", "check", directories)
-            if "plugins" in plugin.source.split("/")]
+            if os.path.basename(os.path.dirname(plugin.source)) != "checks"]
 
 
 def test_a_file_in_a_directory_is_a_check(directory):
