@@ -30,6 +30,8 @@ def test_says_when_and_what_instead(image):
                                "in 10 days")
     assert finding.remediation == "build the image on Debian 13 (trixie)"
     assert finding.evidence == {"end_of_life": "2028-06-30"}
+    (finding,) = check("os-lifecycle", at(image, "2028-06-30"))
+    assert finding.message.endswith("end on 2028-06-30, in 0 days")
 
 
 def test_a_release_the_profile_refuses_is_judged_too(image):

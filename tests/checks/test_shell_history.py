@@ -81,10 +81,10 @@ def test_histories_that_histfile_names_count(image, startup, line, history):
 
 
 @pytest.mark.parametrize("value", ["~/.bash_history", "/dev/null", "$XDG_STATE_HOME/h", "",
-                                   "relative", "~other/h", "/nowhere"])
+                                   "relative", "~other/h", "/nowhere", "/empty", "/dir"])
 def test_histfile_that_names_nothing_new(image, value):
     host = image({"/root/.bashrc": f"HISTFILE={value}\n", "/root/.bash_history": "x",
-                  "/relative": "x"})
+                  "/relative": "x", "/empty": "", "/dir/x": "x"})
     assert [finding.path for finding in check("shell-history", host)] == ["/root/.bash_history"]
 
 
