@@ -118,6 +118,8 @@ def _sentence(report: Report) -> str:
             return f"PASS with warnings: this image may be published; reviewers may ask: {worst}"
         case Status.WARN:
             return f"PASS with warnings, of the checks that were asked for: {worst}"
+        case _ if not report.counts["pass"]:
+            return "Nothing can be said: no check applies to this image."
         case _ if whole:
             return "PASS: this image may be published."
         case _:
