@@ -17,9 +17,11 @@ from img_tools import (
     boot,
     cloud,
     firewall,
+    onboot,
     packages,
     policy,
     scripts,
+    ssh_access,
     ssh_store,
     sshd,
     sudoers,
@@ -32,10 +34,13 @@ from img_tools.once import once
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
+from img_tools.ssh_access import Lock
 from img_tools.ssh_store import Stored
+from img_tools.sshkeys import private as private_key
+from img_tools.sshkeys import public as public_key
 
-__all__ = ["Account", "Filtering", "Firewall", "Home", "Host", "OsRelease", "RootFS", "State",
-           "Stored"]
+__all__ = ["Account", "Filtering", "Firewall", "Home", "Host", "Lock", "OsRelease", "RootFS",
+           "State", "Stored", "private_key", "public_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,17 @@ class Host:
     def sshd(self) -> sshd.SshdConfig:
         """The OpenSSH server's configuration. Raises Skip without a server's configuration."""
         return sshd.read(self.root)
+
+    @once
+    def ssh_access(self) -> ssh_access.Access:
+        """Who can log in to a clone over SSH. Raises Skip without a server's configuration."""
+        return ssh_access.Access(self.root, self.sshd, self.accounts, self.cloud, self.units,
+                                 self.ssh_ports)
+
+    @once
+    def on_boot(self) -> onboot.OnBoot:
+        """What runs when a clone boots for the first time."""
+        return onboot.OnBoot(self.root, self.cloud, self.units)
 
     @once
     def ssh_store(self) -> ssh_store.Store:
