@@ -17,30 +17,19 @@ from collections import Counter
 from collections.abc import Iterator
 
 from img_tools.host import Host
-from img_tools.model import Finding, Undecided, fail, warn
+from img_tools.model import Finding, Undecided, bounded, fail, warn
 
 CATEGORY = "accounts"
 REFERENCES = ("build-an-image: no preset passwords",)
 FIRST_PERSON, NOBODY = 1000, 65534  # Debian Policy 9.2.2; EL has the same in login.defs
 LAST_PERSON = 59999
 CLOUD_INIT_SUDOERS = "/etc/sudoers.d/90-cloud-init-users"
-LIMIT = 50  # findings of one kind, so that a report stays readable
 
 
 def check(host: Host) -> Iterator[Finding]:
     """Yield a finding for every account or rule that gives more than it should."""
     for kind in (_twins(host), _shared(host), _nis(host), _people(host), _sudo(host)):
-        yield from _bounded(kind)
-
-
-def _bounded(findings: Iterator[Finding]) -> Iterator[Finding]:
-    more = 0
-    for number, finding in enumerate(findings):
-        more = number + 1 - LIMIT
-        if more <= 0:
-            yield finding
-    if more > 0:
-        yield warn("more", f"{more} more like `{finding.code}`", path=finding.path)
+        yield from bounded(kind)
 
 
 def _twins(host: Host) -> Iterator[Finding]:

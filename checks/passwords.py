@@ -17,12 +17,11 @@ import shlex
 from collections.abc import Iterator
 
 from img_tools.host import Account, Host, State
-from img_tools.model import Finding, fail, warn
+from img_tools.model import Finding, bounded, fail, warn
 
 CATEGORY = "accounts"
 REFERENCES = ("build-an-image: no preset passwords",)
 PASSWD, SHADOW = "/etc/passwd", "/etc/shadow"
-LIMIT = 50  # findings of one kind, so that a report stays readable
 NAMES = 20  # names in one message
 
 
@@ -30,18 +29,7 @@ def check(host: Host) -> Iterator[Finding]:
     """Yield a finding for every password, hash, or line that may hide one."""
     for kind in (_set(host), _empty(host), _locked(host), _no_shadow(host), _orphans(host),
                  _groups(host), _copies(host), _malformed(host)):
-        yield from _bounded(kind)
-
-
-def _bounded(findings: Iterator[Finding]) -> Iterator[Finding]:
-    more = 0
-    for number, finding in enumerate(findings):
-        more = number + 1 - LIMIT
-        if more <= 0:
-            yield finding
-    if more > 0:
-        yield warn("more", f"{more} more like `{finding.code}`", path=finding.path,
-                   evidence={"code": finding.code, "count": more})
+        yield from bounded(kind)
 
 
 def _unset(name: str) -> str:
@@ -98,8 +86,8 @@ def _orphans(host: Host) -> Iterator[Finding]:
     for entry in host.accounts.orphans:
         if entry.field.state in (State.SET, State.LOCKED_HASH):
             yield warn("orphan-hash", f"{entry.path} line {entry.line} holds the hash of a "
-                       f"password for {entry.name} that no account uses", path=entry.path, line=entry.line,
-                       account=entry.name, evidence={"form": entry.field.form},
+                       f"password for {entry.name} that no account uses", path=entry.path,
+                       line=entry.line, account=entry.name, evidence={"form": entry.field.form},
                        fix="remove the line with `vipw -s`")
 
 

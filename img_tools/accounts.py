@@ -122,9 +122,11 @@ class _Lines:
                 if fields[0].startswith("+"):
                     self.nis.append(Nis(path, number))
                 continue
-            if len(fields) != count or ":" in fields[-1] or not fields[0]:
+            # A name with `$` is a hash out of place, which must not be shown as a name.
+            named = bool(fields[0]) and "$" not in fields[0].rstrip("$")
+            if len(fields) != count or ":" in fields[-1] or not named:
                 self.malformed.append(Malformed(path, number))
-            if len(fields) > 1 and fields[0]:
+            if len(fields) > 1 and named:
                 yield number, fields + [""] * (count - len(fields))
 
 
@@ -217,7 +219,7 @@ class PasswordFiles:
             found = hashes.field(text)
             # A word of 13 letters is DES only in a file of this format: three fields at least.
             if found.form not in (None, hashes.UNKNOWN) and rest.count(":") >= 2:
-                names.append(name.strip())
+                names.append("?" if "$" in name else name.strip())
         return tuple(names)
 
 

@@ -149,7 +149,9 @@ def interface(name: str) -> bool | None:
     plain = name.rstrip("+*")
     if name in ("+", "*") or name == "eth0" or (plain != name and "eth0".startswith(plain)):
         return True
-    inner = ("lo", "eth1", "docker", "br-", "virbr", "veth", "tun", "tap", "wg", "tailscale", "cni")
+    if re.fullmatch(r"eth[1-9]\d*", plain):
+        return False
+    inner = ("lo", "docker", "br-", "virbr", "veth", "tun", "tap", "wg", "tailscale", "cni")
     return False if plain.startswith(inner) else None
 
 
