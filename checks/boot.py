@@ -1,10 +1,9 @@
-"""The image boots: kernel, boot parameters, target and machine-id are in order
+"""The image boots: kernel, boot parameters and target are in order
 
-Looked at are the kernels in /boot, each with its initial RAM disk; whether the newest is the one
-that runs (on the live system), since what was never booted may not boot; parameters left over from
-a rescue or an installation, such as init=/bin/bash; the systemd target; and that /etc/machine-id
-exists, without which Debian 12 does not boot. Whether the file systems are there is the check
-fstab's, whether cloud-init runs the check cloud-init's.
+Looked at are the kernels in /boot, the newest with its initial RAM disk; whether the newest is the
+one that runs (on the live system), since what was never booted may not boot; parameters left over
+from a rescue or an installation, such as init=/bin/bash; and the systemd target. The file systems
+are the check fstab's, /etc/machine-id is machine-id's, whether cloud-init runs cloud-init's.
 
 Correct what a finding names and boot once more before you take the snapshot.
 """
@@ -18,8 +17,7 @@ from img_tools.model import Finding, fail, warn
 
 CATEGORY = "boot"
 REFERENCES = (
-    "https://github.com/kubernetes-sigs/image-builder/issues/2164",
-    "machine-id(5)",
+    "bootup(7)",
     "kernel-command-line(7)",
 )
 
@@ -37,10 +35,6 @@ def check(host: Host) -> Iterator[Finding]:
     yield from _parameters(host)
     if any(host.root.is_dir(path) for path in UNIT_DIRS[1:]):
         yield from _target(host)
-        if not host.root.is_file("/etc/machine-id"):
-            yield fail("no-machine-id", "/etc/machine-id is not there: systemd cannot make one "
-                       "while / is read-only", path="/etc/machine-id",
-                       fix="make it an empty file: : > /etc/machine-id")
 
 
 def _kernels(host: Host) -> Iterator[Finding]:
@@ -52,9 +46,10 @@ def _kernels(host: Host) -> Iterator[Finding]:
         return
     newest = kernels[-1]
     if newest.initrd is None:
+        debian = host.root.exists("/usr/sbin/update-initramfs")
         yield fail("no-initrd", f"{newest.path} has no initial RAM disk, or an empty one",
-                   path=newest.path,
-                   fix=f"update-initramfs -c -k {newest.release} (dracut --kver on RHEL)")
+                   path=newest.path, fix=f"update-initramfs -c -k {newest.release}" if debian
+                   else f"dracut --force --kver {newest.release}")
     running = os.uname().release if host.live else newest.release
     if _numbers(newest.release) != _numbers(running):
         yield warn("not-running", f"the newest kernel is {newest.release}, but {running} runs: the "
@@ -72,19 +67,20 @@ def _parameters(host: Host) -> Iterator[Finding]:
         for word in found.words:
             init = word.partition("init=")[2] if word.startswith(("init=", "rdinit=")) else ""
             unit = word.partition("systemd.unit=")[2]
+            name = word.partition("=")[0]  # a value may hold a password
             if word in RESCUE or unit.startswith(("rescue", "emergency")) or word.startswith(
                     ("inst.", "preseed/", "autoinstall")) or (init and init not in INITS):
                 yield fail("kernel-parameter", f"{found.path} line {found.line} starts the kernel "
-                           f"with {word.partition('=')[0]}, which is for rescue or installation",
-                           path=found.path, line=found.line,
-                           fix="remove it from /etc/default/grub, then update-grub")
+                           f"with {name}, which is for rescue or installation",
+                           path=found.path, line=found.line, fix=host.boot.removal(name))
 
 
 def _target(host: Host) -> Iterator[Finding]:
+    """What counts is the name that the link ends in, wherever the unit of that name lies."""
     path = host.units.file("default.target")
-    name = os.path.basename(host.root.resolve(path)) if path else None
+    name = os.path.basename(host.root.resolve(path)) if path else ""
     fix = "systemctl set-default multi-user.target"
-    if path is None or name is None or not host.root.exists(path):
+    if path is None or (name != "null" and host.units.file(name) is None):
         yield fail("no-target", "default.target leads nowhere: the system does not know what to "
                    "start", path=path or UNIT_DIRS[0] + "/default.target", fix=fix)
     elif name in ("null", "rescue.target", "emergency.target"):

@@ -99,13 +99,15 @@ def _settings(host: Host) -> Iterator[Finding]:
     if found and not found.is_true:
         yield warn("host-keys-kept", f"{found.path} keeps the host keys that an image has, so that "
                    "its clones would share them",
-                   path=found.path, line=found.line, fix=f"remove ssh_deletekeys: {found.path}")
+                   path=found.path, line=found.line,
+                   fix=f"remove ssh_deletekeys from {found.path}")
     found = host.cloud.setting("ssh_genkeytypes")
     if found and not found.words:
         yield fail("no-host-keys", f"{found.path} has clones make no host keys: sshd cannot start",
-                   path=found.path, line=found.line, fix=f"remove ssh_genkeytypes: {found.path}")
+                   path=found.path, line=found.line,
+                   fix=f"remove ssh_genkeytypes from {found.path}")
     found = host.cloud.setting("network", "config")
     if found and found.text == "disabled":
         yield warn("network-disabled", f"{found.path} keeps cloud-init from setting up the network",
                    path=found.path, line=found.line,
-                   fix=f"remove it unless the image's own setup fits any clone: {found.path}")
+                   fix=f"remove it from {found.path}, unless the image's own setup fits any clone")

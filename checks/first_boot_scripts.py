@@ -10,6 +10,7 @@ Correct the script. Begin names with a number of fixed width (001_onboot), since
 """
 
 import re
+import shlex
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 from posixpath import basename, dirname
@@ -26,6 +27,7 @@ REFERENCES = (
 MODULES = {"per-instance": "scripts_per_instance", "per-boot": "scripts_per_boot",
            "per-once": "scripts_per_once"}
 WARNINGS = ("empty", "not-a-file")
+COPY = re.compile(r".*(~|\.(bak|old|orig|save|swp|dpkg-\w+|rpm\w+))$")
 
 
 def check(host: Host) -> Iterator[Finding]:
@@ -34,13 +36,15 @@ def check(host: Host) -> Iterator[Finding]:
     if not scripts:
         raise Skip("there are no first-boot scripts in /var/lib/cloud/scripts")
     for script in scripts:
+        evidence = {"mode": f"{script.entry.mode & 0o7777:04o}"} if script.entry.is_file else {}
         for flaw in script.flaws:
             report = warn if flaw in WARNINGS else fail
-            so = "" if flaw == "writable-by-others" else ": cloud-init does not run it"
+            so = "" if flaw == "writable-by-others" else ": cloud-init cannot run it"
             yield report(flaw, f"{script.path} {script.why(flaw)}{so}", path=script.path,
-                         fix=script.fix(flaw),
-                         evidence={"mode": f"{script.entry.mode & 0o7777:04o}",
-                                   "interpreter": script.interpreter})
+                         evidence=evidence, fix=script.fix(flaw))
+        if script.entry.executable and COPY.match(script.path):
+            yield warn("copy", f"{script.path} looks like a copy, and cloud-init runs it too",
+                       path=script.path, fix=f"rm {shlex.quote(script.path)}")
     directories = {directory: [basename(path) for path in group] for directory, group
                    in groupby((script.path for script in scripts), key=dirname)}
     for directory, names in directories.items():
@@ -50,13 +54,14 @@ def check(host: Host) -> Iterator[Finding]:
 
 
 def _names(directory: str, names: list[str]) -> Iterator[Finding]:
-    order = ", ".join(names)
+    order = ", ".join(names[:50])
     for name in names:
         if not name[0].isdigit():
-            yield warn("no-number", f"{directory}/{name} does not begin with a number, so that the "
-                       "alphabet alone puts it among the others",
-                       path=f"{directory}/{name}", evidence={"order": order},
-                       fix=f"mv {directory}/{name} {directory}/NN-{name}")
+            path, better = f"{directory}/{name}", f"{directory}/NN-{name}"
+            yield warn("no-number", f"{path} does not begin with a number, so that the alphabet "
+                       "alone puts it among the others",
+                       path=path, evidence={"order": order},
+                       fix=f"mv {shlex.quote(path)} {shlex.quote(better)}")
     for first, second in pairwise(names):
         numbers = [re.match(r"[0-9]{1,9}", name) for name in (first, second)]
         if numbers[0] and numbers[1] and int(numbers[0][0]) > int(numbers[1][0]):

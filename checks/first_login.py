@@ -45,6 +45,7 @@ def _hooks(host: Host) -> Iterator[tuple[str, tuple[int, bool]]]:
     """(path, (line, whether the kernel starts it)) for every program that .bashrc runs."""
     stock = {line.strip() for path in STOCK for line in host.root.read_lines(path)}
     chmodded: set[str] = set()
+    tested: set[str] = set()
     for number, line in enumerate(host.root.read_lines(BASHRC), 1):
         if line.strip() in stock:
             continue
@@ -57,9 +58,12 @@ def _hooks(host: Host) -> Iterator[tuple[str, tuple[int, bool]]]:
                 del words[0]
             if words[:1] == ["chmod"]:
                 chmodded.update(words[1:])
+            elif words[:1] and words[0] in ("[", "[[", "test"):
+                tested.update(words[1:])
             elif found := _program(host, words):
                 path, direct = found
-                yield path, (number, direct and path not in chmodded)
+                if path not in tested or host.root.stat(path):
+                    yield path, (number, direct and path not in chmodded)
 
 
 def _program(host: Host, words: list[str]) -> tuple[str, bool] | None:

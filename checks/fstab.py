@@ -51,12 +51,13 @@ def check(host: Host) -> Iterator[Finding]:
             continue
         if what is None:
             continue
+        spec = re.sub(r"//[^/@]*@", "//", mount.spec)  # a name and a password
         soft = mount.fstype == "swap" or what.startswith("is on the network")
         yield (warn if soft else fail)(
             "swap" if mount.fstype == "swap" else "network" if soft else "missing",
-            f"line {mount.line} of {PATH}: {mount.spec} {what}"
+            f"line {mount.line} of {PATH}: {spec} {what}"
             + ("" if soft else f", and {mount.target} is needed to boot"),
-            path=PATH, line=mount.line, evidence={"spec": mount.spec, "target": mount.target},
+            path=PATH, line=mount.line, evidence={"spec": spec, "target": mount.target},
             fix=f"remove line {mount.line} of {PATH}, or add nofail to its options")
     if undecided:
         raise undecided

@@ -65,6 +65,12 @@ class Boot:
             return (*found, *self._whole("/proc/cmdline"))
         return found
 
+    def removal(self, word: str) -> str:
+        """How to remove WORD from the command line of every kernel here."""
+        if self._root.exists("/usr/sbin/grubby"):
+            return f"grubby --update-kernel=ALL --remove-args={shlex.quote(word)}"
+        return f"remove {word} from /etc/default/grub and /etc/default/grub.d, then update-grub"
+
     def _lines(self, path: str) -> Iterator[tuple[int, str]]:
         for number, line in enumerate(self._root.read_lines(path), 1):
             if not line.lstrip().startswith("#"):

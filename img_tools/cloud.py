@@ -191,8 +191,7 @@ class CloudInit:
                 yield Obstacle(
                     "disabled-by-kernel-parameter",
                     f"{found.path} line {found.line} starts the kernel with cloud-init=disabled",
-                    found.path, "remove the parameter (/etc/default/grub), then update-grub",
-                    found.line)
+                    found.path, self._boot.removal("cloud-init=disabled"), found.line)
 
     def _ds_identify(self) -> Iterator[Obstacle]:
         for number, line in enumerate(self._root.read_lines(DS_IDENTIFY), 1):

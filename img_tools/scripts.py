@@ -124,8 +124,9 @@ def _interpreter(line: str) -> str:
 
 
 def _missing(root: RootFS, line: str, interpreter: str) -> bool:
-    first = line.split(maxsplit=1)[:1]
-    return not first or not _starts(root, first[0]) or not _starts(root, interpreter)
+    """True when the kernel finds no program, for which it searches no PATH, or env finds none."""
+    return not (line.startswith("/") and _starts(root, line.split()[0])
+                and _starts(root, interpreter))
 
 
 def _starts(root: RootFS, program: str) -> bool:
