@@ -164,7 +164,7 @@ def bounded(findings: Iterable[Finding], limit: int = 50) -> Iterator[Finding]:
     10,000 accounts with a password are one mistake, and a report must stay readable.
     """
     count, last = 0, None
-    for last in findings:  # noqa: B007  (the last one is used below)
+    for last in findings:
         count += 1
         if count <= limit:
             yield last

@@ -28,7 +28,8 @@ def test_clean_image(image):
 
 
 @pytest.mark.parametrize("form", [
-    SHA512, YESCRYPT, "$1$abcdefgh$" + "b" * 22, "$2b$12$" + "c" * 53, "$5$rounds=5000$s$" + "d" * 43,
+    SHA512, YESCRYPT, "$1$abcdefgh$" + "b" * 22, "$2b$12$" + "c" * 53,
+    "$5$rounds=5000$s$" + "d" * 43,
     "$gy$j9T$x$" + "e" * 43, "$7$CU..../....x$" + "f" * 43, "abJnggxhB/yWI",
     "_J9..K0AyUubDrfOgO4s", "abJnggxhB/yWIabJnggxhB/y", "abJnggxhB/yWI,2.Qe",
     "$unheardof$stuff", "an unheard-of form is set".replace(" ", "-"), "$6", "_short",
@@ -159,12 +160,14 @@ def test_group_passwords(image):
 
 
 @pytest.mark.parametrize("path", [
-    "/etc/shadow-", "/etc/shadow.dpkg-old", "/etc/shadow.bak", "/etc/shadow~", "/etc/shadow.rpmsave",
+    "/etc/shadow-", "/etc/shadow.dpkg-old", "/etc/shadow.bak", "/etc/shadow~",
+    "/etc/shadow.rpmsave",
     "/etc/passwd-", "/etc/gshadow-", "/etc/group-", "/etc/.shadow.swo", "/var/backups/shadow.bak",
     "/var/backups/gshadow.bak",
 ])
 def test_copy_that_holds_a_hash(image, path):
-    (finding,) = check("passwords", image({path: f"root:{SHA512}:20000:0:99999:7:::\napp:!:1::\n"}))
+    copy = f"root:{SHA512}:20000:0:99999:7:::\napp:!:1::\n"
+    (finding,) = check("passwords", image({path: copy}))
     assert (finding.status, finding.code, finding.path) == ("warn", "copy-with-hash", path)
     assert "for root" in finding.message
     assert finding.remediation == f"rm -f {shlex.quote(path)}"
@@ -175,7 +178,8 @@ def test_copy_without_a_hash_is_fine(image):
         "/etc/shadow-": "root:*:20000:0:99999:7:::\napp:!:20000:0:99999:7:::\n",
         "/etc/passwd-": "root:x:0:0:root:/root:/bin/bash\n", "/etc/group-": "root:x:0:\n",
         "/etc/passwdqc.conf": "min=disabled,24,11,8,7\n", "/etc/shadow.link": Link("/etc/shadow"),
-        "/etc/subuid-": "app:100000:65536\n", "/etc/shadow.dpkg-old": "", "/etc/group.d/x": "a:b:c:d",
+        "/etc/subuid-": "app:100000:65536\n", "/etc/shadow.dpkg-old": "",
+        "/etc/group.d/x": "a:b:c:d",
     })) == []
 
 
@@ -205,7 +209,8 @@ def test_line_that_glibc_accepts_is_judged_though_malformed(image):
 def test_no_hash_in_anything_reported(image):
     host = image({
         "/etc/passwd": f"{PASSWD}a:{SHA512}:5:5::/:/bin/sh\nb:x:6:6::/:/bin/sh\n{SHA512}\n",
-        "/etc/shadow": f"root:{YESCRYPT}:::::::\nb:!{SHA512}:::::::\nc:{SHA512}:::::::\n{SHA512}:\n",
+        "/etc/shadow": f"root:{YESCRYPT}:::::::\nb:!{SHA512}:::::::\nc:{SHA512}:::::::\n"
+                       f"{SHA512}:\n",
         "/etc/shadow-": f"root:{SHA512}:::::::\n", "/etc/gshadow": f"g:{SHA512}::\n"})
     text = repr(check("passwords", host)) + repr(host.accounts) + repr(host.password_files.groups)
     assert "aaaaaaa" not in text
