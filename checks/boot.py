@@ -65,7 +65,7 @@ def _numbers(release: str) -> list[str]:
 def _parameters(host: Host) -> Iterator[Finding]:
     for found in host.boot.command_lines:
         for word in found.words:
-            init = word.partition("init=")[2] if word.startswith(("init=", "rdinit=")) else ""
+            init = word.removeprefix("init=") if word.startswith("init=") else ""
             unit = word.partition("systemd.unit=")[2]
             name = word.partition("=")[0]  # a value may hold a password
             if word in RESCUE or unit.startswith(("rescue", "emergency")) or word.startswith(
