@@ -41,7 +41,7 @@ def check(host: Host) -> Iterator[Finding]:
         found = {"path": source.path, "line": source.line}
         if source.unsigned:
             # Over plain HTTP whoever is on the way can replace a package that root installs.
-            make = fail if re.match(r"(https?\+)?(http|ftp):", source.uri) else warn
+            make = fail if re.match(r"(http|ftp):", source.uri) else warn
             yield make("unsigned-repository", f"packages from {where} are accepted without a "
                        f"signature ({source.unsigned})", **found,
                        fix="sign the archive and name its key with Signed-By, or remove the source")

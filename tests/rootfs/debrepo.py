@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -66,7 +67,10 @@ class Archive:
 
     def publish(self, key: Key | None = None, *, age: timedelta = timedelta(),
                 valid: timedelta | None = None) -> None:
-        """Write the indexes, dated AGE ago, signed by KEY; they expire VALID after their date."""
+        """Write the indexes, dated AGE ago, signed by KEY; they expire VALID after their date.
+
+        The files get that date too: two of one second look unchanged to who asks by HTTP.
+        """
         dist = self.top / "dists" / self.suite
         index = dist / "main" / f"binary-{ARCH}"
         index.mkdir(parents=True, exist_ok=True)
@@ -89,6 +93,8 @@ class Archive:
             (dist / "InRelease").write_bytes(key.gpg("--clearsign", stdin=text.encode()))
         else:
             (dist / "Release").write_text(text)
+        for path in (*index.iterdir(), *dist.glob("*Release")):
+            os.utime(path, (date.timestamp(), date.timestamp()))
 
 
 def build_deb(where: Path, name: str, version: str, **fields: str) -> Path:
