@@ -45,8 +45,9 @@ def check(host: Host) -> Iterator[Finding]:
         if script.entry.executable and COPY.match(script.path):
             yield warn("copy", f"{script.path} looks like a copy, and cloud-init runs it too",
                        path=script.path, fix=f"rm {shlex.quote(script.path)}")
-    directories = {directory: [basename(path) for path in group] for directory, group
-                   in groupby((script.path for script in scripts), key=dirname)}
+    files = [script.path for script in scripts if script.entry.is_file]
+    directories = {directory: [basename(path) for path in group]
+                   for directory, group in groupby(files, key=dirname)}
     for directory, names in directories.items():
         yield from _names(directory, names)
     for directory, names in directories.items():

@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass
 from enum import StrEnum
 
-from img_tools.rootfs import Entry, RootFS
+from img_tools.rootfs import Entry, LinkLoop, RootFS
 from img_tools.runner import PATH
 
 HEAD = 1 << 20  # bytes read of a script
@@ -86,7 +86,10 @@ def read(root: RootFS, path: str) -> Script | None:
     link = root.stat(path)
     if link is None:
         return None
-    entry = root.stat(path, follow=True)
+    try:
+        entry = root.stat(path, follow=True)
+    except LinkLoop:
+        entry = None
     if entry is None:
         return Script(path, link, (Flaw.DANGLING,))
     if not entry.is_file:

@@ -48,6 +48,7 @@ def test_the_interpreter_is_looked_for_in_the_image(image):
     (File("#!/bin/sh\n", 0o644), ["not-executable"]),
     (File("#!/bin/sh\n", 0o775), ["writable-by-others"]),
     (Link("/nowhere"), ["dangling-link"]),
+    (Link("/s"), ["dangling-link"]),
     (Link("/bin/sh"), ["empty"]),
     (Fifo(), ["not-a-file"]),
     ({}, ["not-a-file"]),
