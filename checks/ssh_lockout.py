@@ -30,7 +30,8 @@ def check(host: Host) -> Iterator[Finding]:
     locks = {login.name: list(access.locks(login)) for login in access.logins()}
     reachable = [name for name, found in locks.items()
                  if all(_lifted(host, lock) for lock in found if lock.certain)]
-    told = [lock for name in reachable[:1] or locks for lock in locks[name]]
+    told = [lock for name in reachable[:1] or locks for lock in locks[name]
+            if lock.certain or reachable]
     # Who keeps root out for good gives the default user a way in instead; a forced command is no
     # such policy, but a lock that somebody meant to lift.
     forced = [lock for lock in locks["root"] if lock.code == "force-command"]
@@ -47,7 +48,7 @@ def _finding(host: Host, lock: Lock) -> Iterator[Finding]:
     step = host.on_boot.mentions(lock.names)
     if step and not step.flaw:
         return
-    by_file = host.on_boot.mentions(lock.files) if lock.files else None
+    by_file = host.on_boot.mentions(lock.files)
     message, fix, report = lock.message, lock.fix, fail if lock.certain else warn
     if by_file and not by_file.flaw:
         step, report = by_file, warn
@@ -55,7 +56,7 @@ def _finding(host: Host, lock: Lock) -> Iterator[Finding]:
     elif step and step.flaw and step.script:
         message += f"; {step.path}, which deals with it, {step.script.why(step.flaw)}"
         fix = step.script.fix(step.flaw)
-    elif lock.certain and (program := host.on_boot.opaque):
+    elif lock.certain and lock.names and (program := host.on_boot.opaque):
         raise Undecided(f"{message}; whether {program.path}, a program, lifts it cannot be told by "
                         "reading: boot a clone to see")
     yield report(lock.code, message, path=lock.path, line=lock.line, fix=fix,

@@ -107,3 +107,8 @@ def _passwords(host: Host) -> Iterator[Finding]:
                 value = "prohibit-password" if keyword == "PermitRootLogin" else "no"
                 yield warn(code, f"{item.where} sets {keyword} yes: {why}", path=item.path,
                            line=item.line, fix=f"set {keyword} {value} there")
+    cloud = host.cloud.setting("ssh_pwauth")
+    if cloud and cloud.is_true:
+        yield warn("password-authentication", f"{cloud.path} line {cloud.line} has cloud-init "
+                   "accept passwords over SSH on every clone (ssh_pwauth)", path=cloud.path,
+                   line=cloud.line, fix=f"set ssh_pwauth: false in {cloud.path}")

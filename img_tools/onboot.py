@@ -58,6 +58,8 @@ class OnBoot:
 
         None when no step does; one that cannot be read may all the same, see `opaque`.
         """
+        if not words:
+            return None
         wanted = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words), re.I)
         found = [step for step in self.steps if step.text and wanted.search(step.text)]
         return next((step for step in found if step.flaw is None), found[0] if found else None)

@@ -47,6 +47,7 @@ class Lock:
     """Something that keeps a login out, or (not `certain`) keeps it out from some places.
 
     A first-boot script lifts it that mentions one of `names`; one that mentions `files` alone may.
+    Where both are empty, nothing is expected to.
     """
 
     code: str
@@ -158,12 +159,12 @@ class Access:
         if not account.can_log_in or not self._root.exists(shell):
             why = "ends every session" if not account.can_log_in else "is not in the image"
             yield Lock("shell", f"the shell of {login.name}, {shell}, {why}", "/etc/passwd",
-                       f"usermod -s /bin/bash {login.name}", ("chsh", "usermod"),
-                       ("/etc/passwd",), account.line)
+                       f"usermod -s /bin/bash {login.name}",
+                       ("chsh", "usermod -s", "usermod --shell"), ("/etc/passwd",), account.line)
         if (account.shadow or "").startswith("!") and self._config.first("UsePAM", "no") == "no":
             yield Lock("locked", f"{login.name} has a locked password, and sshd refuses locked "
                        "accounts without UsePAM", "/etc/shadow", "set UsePAM yes in sshd_config",
-                       ("UsePAM", "usermod", "passwd"))
+                       ("UsePAM", "usermod -U", "passwd -u"))
         if self._config.first("StrictModes", "yes") == "yes":
             yield from self._modes(account)
 
@@ -174,8 +175,7 @@ class Access:
                                            or entry.uid not in (0, account.uid)):
                 yield Lock("home-permissions", f"{path} belongs to another user or is writable for "
                            f"all, so that sshd takes no key of {account.name} (StrictModes)", path,
-                           f"chown {account.name} {path} && chmod go-w {path}",
-                           ("chmod", "chown"))
+                           f"chown {account.name} {path} && chmod go-w {path}", ())
 
     # -- what keeps everybody out ------------------------------------------------------------
 
@@ -185,8 +185,9 @@ class Access:
             item = next(iter(self._config.outside("Port")), None)
             listed = ", ".join(map(str, self._ports))
             yield Lock("port", f"sshd listens on port {listed} and not on 22, which a customer "
-                       "does not expect", item.path if item else CONFIG, "remove the Port line",
-                       ("Port",), ("sshd_config",), item.line if item else None, certain=False)
+                       "does not expect", item.path if item else CONFIG,
+                       f"remove line {item.line} of {item.path}" if item else "look at ssh.socket",
+                       ("sshd_config",), (), item.line if item else None, certain=False)
         yield from self._addresses()
         if self._root.exists("/etc/hosts.deny") and self._uses_tcp_wrappers():
             yield from self._hosts_deny()
@@ -221,15 +222,20 @@ class Access:
                            certain="EXCEPT" not in clients)
 
 
+_SPELLED = {word.lower(): word for word in (
+    "ForceCommand", "PermitRootLogin", "RefuseConnection", "DenyUsers", "DenyGroups", "AllowUsers",
+    "AllowGroups", "PubkeyAuthentication", "AuthorizedKeysFile", "AddressFamily", "ListenAddress")}
+
+
 def _lock(item: Directive, code: str, why: str, certain: bool = True) -> Lock:
     """A lock that a directive of sshd_config is."""
-    spelled = f"{item.keyword} " + " ".join(
-        f"({criterion.name} {criterion.pattern})" for criterion in item.match)
+    keyword = _SPELLED.get(item.keyword, item.keyword)
+    match = " ".join(f"{criterion.name} {criterion.pattern}".strip() for criterion in item.match)
     own_file = () if item.path == CONFIG else (basename(item.path),)
-    return Lock(code, f"{item.where}: {why} ({spelled.strip()})", item.path,
-                f"remove line {item.line} of {item.path}, or lift it in an executable script in "
-                "/var/lib/cloud/scripts/per-instance", (item.keyword, *own_file), ("sshd_config",),
-                item.line, certain)
+    return Lock(code, f"{item.where}: {why} ({keyword}{f' for {match}' if match else ''})",
+                item.path, f"remove line {item.line} of {item.path}, or lift it in an executable "
+                "script in /var/lib/cloud/scripts/per-instance", (keyword, *own_file),
+                ("sshd_config",), item.line, certain)
 
 
 def _program(args: Sequence[str]) -> str:
