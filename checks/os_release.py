@@ -35,9 +35,10 @@ def check(host: Host) -> Iterator[Finding]:
 
 
 def _accepted(host: Host) -> str:
-    """The accepted releases of this distribution, or the newest of each when it has none."""
+    """What to build on: this distribution's accepted releases, else the newest of each."""
+    alive = [release for release in host.profile.releases if release.eol >= host.today]
     by_id = defaultdict(list)
-    for release in host.profile.releases:
+    for release in alive or host.profile.releases:
         by_id[release.id].append(release.name)
     same = [name for os_id in by_id if os_id.partition("-")[0] == host.os_release.id
             for name in by_id[os_id]]

@@ -198,7 +198,8 @@ def _reason(raised: Skip | Undecided) -> str:
 def _defect(error: BaseException) -> str:
     """One line for whoever mends the check: what went wrong and where."""
     where = traceback.extract_tb(error.__traceback__)[-1:]
-    place = "".join(f" ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in where)
+    place = "".join(f" ({'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno})"
+                    for frame in where)
     return printable(f"the check itself failed: {type(error).__name__}: {error}{place}")
 
 

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 
+import psutil
 from distro import LinuxDistribution
 
-from img_tools import accounts, cloud, packages, policy, sshd, units
-from img_tools.accounts import Account, Accounts
+from img_tools import (
+    accounts,
+    boot,
+    cloud,
+    firewall,
+    onboot,
+    packages,
+    policy,
+    scripts,
+    ssh_access,
+    ssh_store,
+    sshd,
+    sudoers,
+    units,
+)
+from img_tools.accounts import Account, Accounts, PasswordFiles, State
+from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
+from img_tools.ssh_access import Lock
+from img_tools.ssh_store import Stored
+from img_tools.sshkeys import private as private_key
+from img_tools.sshkeys import public as public_key
 
-__all__ = ["Account", "Home", "Host", "OsRelease", "RootFS"]
+__all__ = ["Account", "Filtering", "Firewall", "Home", "Host", "Lock", "OsRelease", "RootFS",
+           "State", "Stored", "private_key", "public_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +81,7 @@ class Host:
         self.run = run
         self.profile = profile
         self.refresh = refresh
+        self.today = datetime.now(UTC).date()
         self._scratch = Scratch(root)
 
     def close(self) -> None:
@@ -73,15 +99,61 @@ class Host:
         if not self.live:
             raise Skip(f"{why}, and --root is not the running system")
 
+    @cached_property  # asked once a file, and two threads find the same
+    def volatile(self) -> frozenset[int]:
+        """Devices (st_dev) of file systems that live in memory: no snapshot holds what is there."""
+        return _volatile() - {os.stat(self.root.top).st_dev}
+
+    def owns(self, path: str) -> bool:
+        """True when PATH is something this run has put aside and will remove itself."""
+        return self._scratch.owns(path)
+
     @once
     def os_release(self) -> OsRelease:
         """What the image says it is. Raises Undecided without a readable os-release."""
         return _os_release(self.root)
 
+    @property
+    def release(self) -> policy.Release | None:
+        """The release in the table of known ones, whether the profile accepts it or not."""
+        found = self.os_release
+        return policy.find(found.id, found.version_id or "", found.pretty_name)
+
     @once
     def accounts(self) -> Accounts:
         """Every account. Raises Undecided without a usable /etc/passwd."""
         return accounts.read(self.root)
+
+    @once
+    def password_files(self) -> PasswordFiles:
+        """Passwords that belong to no account: of groups, and in copies of the files."""
+        return PasswordFiles(self.root)
+
+    @once
+    def sudoers(self) -> tuple[sudoers.Grant, ...]:
+        """Who may run everything as root without a password."""
+        return sudoers.read(self.root)
+
+    @once
+    def firewalls(self) -> tuple[Firewall, ...]:
+        """Every firewall that is installed, whether it comes up at boot or not."""
+        return firewall.read(self.root, self.units, self.ssh_ports)
+
+    @property
+    def firewall_advice(self) -> str:
+        """The command that installs and enables this distribution's usual firewall."""
+        if {"debian", "ubuntu"} & set(self.os_release.ids):
+            allow = firewall.allow_ssh(self.ssh_ports)
+            return f"{self.advice('install', 'ufw')} && {allow}ufw --force enable"
+        return f"{self.advice('install', 'firewalld')} && systemctl enable --now firewalld"
+
+    @once
+    def ssh_ports(self) -> tuple[int, ...]:
+        """TCP ports on which the OpenSSH server listens; none without a server."""
+        try:
+            return firewall.ssh.ports(self.root, self.units, self.sshd)
+        except Skip:
+            return ()
 
     @once
     def homes(self) -> tuple[Home, ...]:
@@ -99,9 +171,41 @@ class Host:
         return sshd.read(self.root)
 
     @once
+    def ssh_access(self) -> ssh_access.Access:
+        """Who can log in to a clone over SSH. Raises Skip without a server's configuration."""
+        return ssh_access.Access(self.root, self.sshd, self.accounts, self.cloud, self.units,
+                                 self.ssh_ports)
+
+    @once
+    def on_boot(self) -> onboot.OnBoot:
+        """What runs when a clone boots for the first time."""
+        return onboot.OnBoot(self.root, self.cloud, self.units)
+
+    @once
+    def ssh_store(self) -> ssh_store.Store:
+        """What accounts keep for SSH: keys above all, wherever the server looks for them."""
+        config, trouble = None, ""
+        try:
+            config = self.sshd
+        except Skip:
+            pass
+        except Undecided as undecided:  # must not hide what lies in the homes
+            trouble = str(undecided)
+        return ssh_store.Store(self.root, self.homes, config, self.volatile, trouble)
+
+    @once
     def cloud(self) -> cloud.CloudInit:
         """cloud-init as configured and installed in the image."""
         return cloud.CloudInit(self.root)
+
+    @once
+    def boot(self) -> boot.Boot:
+        """Kernels, their command lines and fstab."""
+        return boot.Boot(self.root)
+
+    def script(self, path: str) -> scripts.Script | None:
+        """The script at PATH and what keeps it from running; None when there is nothing."""
+        return scripts.read(self.root, path)
 
     @property
     def index_time(self) -> str | None:
@@ -113,11 +217,11 @@ class Host:
     @once
     def packages(self) -> packages.PackageManager:
         """The package manager. Raises Undecided when none is known for the distribution."""
-        return packages.select(self.os_release.ids, self.root, self.run,
-                               self._scratch if self.refresh else None)
+        return packages.select(self.os_release.ids, self.root, self.run, self._scratch,
+                               refresh=self.refresh)
 
     def advice(self, verb: str, *names: str) -> str:
-        """The command that mends it here; VERB is install, remove, upgrade, refresh or repair."""
+        """The command that mends it here; see PackageManager.advice for VERB."""
         try:
             return self.packages.advice(verb, *names)
         except Undecided:
@@ -132,6 +236,19 @@ def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
         if path not in seen and home.startswith("/") and root.is_dir(path):
             seen.add(path)
             yield Home(path, name)
+
+
+def _volatile() -> frozenset[int]:
+    try:
+        mounts = [part.mountpoint for part in psutil.disk_partitions(all=True)
+                  if part.fstype in ("tmpfs", "ramfs", "devtmpfs")]
+    except OSError:  # no /proc: a bare chroot, where nothing is mounted either
+        return frozenset()
+    devices = set()
+    for mount in mounts:
+        with contextlib.suppress(OSError):  # hidden below another mount, or gone
+            devices.add(os.stat(mount).st_dev)
+    return frozenset(devices)
 
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")

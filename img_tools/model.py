@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -156,6 +156,21 @@ def warn(
              evidence=evidence, fix=fix),
         status=Status.WARN,
     )
+
+
+def bounded(findings: Iterable[Finding], limit: int = 50) -> Iterator[Finding]:
+    """FINDINGS of one kind, at most LIMIT: what is past it is one finding that counts the rest.
+
+    10,000 accounts with a password are one mistake, and a report must stay readable.
+    """
+    count, last = 0, None
+    for last in findings:
+        count += 1
+        if count <= limit:
+            yield last
+    if last is not None and count > limit:
+        yield replace(last, message=f"{count - limit} more like these ({last.code})", line=None,
+                      account=None, package=None, evidence={"count": count})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

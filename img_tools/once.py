@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -13,8 +15,8 @@ class once(Generic[T]):
     """Like functools.cached_property, which since 3.12 lets two threads compute at the same time.
 
     An exception is remembered as well: twenty checks must not refresh a dead package mirror twenty
-    times. It is raised again for everyone, without the frames of the first time, which would keep
-    its open files alive.
+    times. It is raised again for everyone, and says where it first arose; what the frames of that
+    time held (open files) is let go.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -32,19 +34,22 @@ class once(Generic[T]):
             kept = instance.__dict__.get(f"_kept_{self._name}")
             if kept is None:
                 kept = instance.__dict__[f"_kept_{self._name}"] = self._attempt(instance)
-        value, error = kept
+        value, error, place = kept
         if error is not None:
-            raise error.with_traceback(None)
+            raise error.with_traceback(place)
         return value  # type: ignore[no-any-return]
 
-    def _attempt(self, instance: Any) -> tuple[T | None, Exception | None]:
+    def _attempt(
+        self, instance: Any
+    ) -> tuple[T | None, Exception | None, TracebackType | None]:
         try:
-            return self._compute(instance), None
+            return self._compute(instance), None, None
         except Exception as error:  # kept, whatever it is, and raised for each who asks
-            return None, error
+            traceback.clear_frames(error.__traceback__)
+            return None, error, error.__traceback__
 
     @staticmethod
     def peek(instance: Any, name: str) -> Any:
         """The value of NAME if it has been computed, else None; never waits."""
-        value, _ = instance.__dict__.get(f"_kept_{name}") or (None, None)
-        return value
+        kept = instance.__dict__.get(f"_kept_{name}")
+        return kept[0] if kept else None

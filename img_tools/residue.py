@@ -27,6 +27,7 @@ __all__ = ["Match", "Residue", "Treat", "describes", "findings", "listed", "matc
 LIMIT = 50  # findings listed of one code; the rest are counted, so that a report stays readable
 SEARCHED = 4 << 20  # bytes of a file's content that `holds` looks at, in pieces of PIECE
 PIECE = 1 << 18
+WILD = re.compile(r"[*?\[]").search
 
 Test = Callable[[str], object]
 
@@ -53,11 +54,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A row, its globs compiled. `base` is what stands before `**`, `name` matches what follows."""
+    """A row, its globs compiled: `base` stands before `**`, `name` after it, `fits` tests one."""
 
     row: Residue
     base: str | None
-    name: Test
+    name: str
+    fits: Test
     kept: Test | None
     kept_dir: Test | None
 
@@ -74,8 +76,9 @@ def _rules(topic: str) -> tuple[_Rule, ...]:
 
 def _rule(row: Residue) -> _Rule:
     base, deep, tail = row.pattern.partition("/**")
+    name = tail.lstrip("/") or "*"
     return _Rule(
-        row, base if deep else None, _any_of([tail.lstrip("/") or "*"]),
+        row, base if deep else None, name, _any_of([name]),
         _any_of([glob for glob in row.keep if not glob.endswith("/")]) if row.keep else None,
         _any_of([glob for glob in row.keep if glob.endswith("/")]) if row.keep else None,
     )
@@ -113,14 +116,16 @@ def _sources(host: Host, rules: tuple[_Rule, ...]) -> Iterator[Iterator[Match]]:
             yield (Match(rule.row, entry) for entry in host.root.glob(pattern)
                    if _counts(host, rule, entry))
     for home in host.homes if at_home else ():
-        yield _in_home(host, home, [rule for rule in at_home
-                                    if f"{home.path}/{rule.row.pattern[2:]}" not in seen])
+        yield _in_home(host, home, at_home, seen)
 
 
 def _first_time(host: Host, row: Residue, seen: set[str]) -> bool:
     """False for a pattern that names a place again: /var/spool/mail is a link to /var/mail."""
     base, _, name = row.pattern.rpartition("/")
-    place = f"{base if _wild(base) else host.root.resolve(base or '/')}/{name}"
+    try:
+        place = f"{base if _wild(base) else host.root.resolve(base or '/')}/{name}"
+    except LinkLoop:
+        return False  # nothing can lie there
     if f"{row.kind} {place}" in seen:
         return False
     seen.update((place, f"{row.kind} {place}"))
@@ -129,17 +134,22 @@ def _first_time(host: Host, row: Residue, seen: set[str]) -> bool:
 
 def _below(host: Host, base: str, rules: tuple[_Rule, ...]) -> Iterator[Match]:
     """What lies below BASE, all of it looked at once; it may be 100,000 files."""
+    special = _any_of(rule.name for rule in rules if rule.name != "*")
+    others = [rule for rule in rules if rule.name == "*"]
     for entry in host.root.walk(base):
-        name = os.path.basename(entry.path)
-        for rule in rules:
-            if rule.name(name) and not rule.keeps(entry):
+        name = entry.path.rpartition("/")[2]
+        for rule in rules if special(name) else others:
+            if rule.fits(name) and not rule.keeps(entry):
                 if _counts(host, rule, entry):
                     yield Match(rule.row, entry)
                 break
 
 
-def _in_home(host: Host, home: Home, rules: list[_Rule]) -> Iterator[Match]:
-    """What lies in HOME. It is listed once, since there are 10,000 homes and dozens of patterns."""
+def _in_home(host: Host, home: Home, rules: list[_Rule], seen: set[str]) -> Iterator[Match]:
+    """What lies in HOME, but for the places SEEN already; the home of some accounts is /.
+
+    It is listed once, since there may be 10,000 homes and there are dozens of patterns.
+    """
     names = host.root.listdir(home.path)
     present = set(names)
     base = home.path.rstrip("/")
@@ -147,6 +157,8 @@ def _in_home(host: Host, home: Home, rules: list[_Rule]) -> Iterator[Match]:
         tail = rule.row.pattern[2:]
         head = tail.partition("/")[0]
         if head not in present and not (_wild(head) and fnmatch.filter(names, head)):
+            continue
+        if f"{home.path}/{tail}" in seen:
             continue
         for found in host.root.glob(f"{base}/{tail}"):
             entry = _target(host, rule, found)
@@ -219,7 +231,7 @@ def _piece(fd: int, offset: int) -> tuple[int, bytes]:
 
 
 def _wild(text: str) -> bool:
-    return any(char in text for char in "*?[")
+    return WILD(text) is not None
 
 
 @dataclass(slots=True)

@@ -191,12 +191,14 @@ class RootFS:
         yield from self._glob("/", _parts(pattern))
 
     def _glob(self, base: str, parts: list[str]) -> Iterator[Entry]:
-        if not parts:
+        plain = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+        base = os.path.join(base, *parts[:plain])
+        if plain == len(parts):
             entry = self.stat(base)
             if entry is not None:
                 yield entry
             return
-        head, rest = parts[0], parts[1:]
+        head, rest = parts[plain], parts[plain + 1:]
         if head == "**":
             tests = [_matcher(part) for part in rest or ["*"]]
             for entry in self.walk(base):
@@ -205,8 +207,6 @@ class RootFS:
                     test(name) for test, name in zip(tests, names, strict=True)
                 ):
                     yield entry
-        elif not any(char in head for char in "*?["):
-            yield from self._glob(os.path.join(base, head), rest)
         else:
             match = _matcher(head)
             for name in filter(match, self.listdir(base)):
@@ -295,7 +295,7 @@ def _walk(top: int, base: str, dev: int) -> Iterator[Entry]:
             yield entry
             if not entry.is_dir or entry.dev != dev:
                 continue
-            if len(stack) >= MAX_DEPTH:
+            if len(stack) > MAX_DEPTH:
                 raise Unreadable(f"{printable(level.path)}: over {MAX_DEPTH} directories deep")
             with contextlib.suppress(FileNotFoundError):  # gone since: a live system
                 stack.append(level.enter(entry))

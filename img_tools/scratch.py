@@ -53,7 +53,7 @@ class Scratch:
 
     def owns(self, path: str) -> bool:
         """True when PATH, of the image, is a directory made here."""
-        if not os.path.basename(path).startswith("img-check."):
+        if "/img-check." not in path:
             return False
         with self._lock:  # one that is being made just now is known after that
             return self._root.host_path(path) in [made for made, _ in self._made]

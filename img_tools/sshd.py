@@ -186,16 +186,16 @@ class _Reader:
         match = outer
         lines = data.decode("utf-8", "surrogateescape").split("\n")
         for number, line in enumerate(lines, 1):
-            keyword, rest = split_keyword(line)
+            written, rest = split_keyword(line)
+            keyword, args = written.lower(), words(rest)
             if not keyword:
                 continue
-            args = words(rest)
             if args is None:
                 # OpenSSH before 8.7 takes a single quote as a letter like any other
                 args, old = rest.split(), words(rest.replace("'", ""))
                 self.problems.append(Problem(
-                    path, number, f"a quote is not closed after {keyword}", old is None))
-            elif problem := _problem(keyword, args, match):
+                    path, number, f"a quote is not closed after {written}", old is None))
+            elif problem := _problem(written, args, match):
                 self.problems.append(Problem(path, number, *problem))
             if not args:
                 continue
@@ -269,13 +269,13 @@ def _equals(word: str) -> list[str]:
 
 
 def split_keyword(line: str) -> tuple[str, str]:
-    """(keyword in lower case, the rest of the line); ("", "") for a comment or an empty line."""
+    """(keyword as written, the rest of the line); ("", "") for a comment or an empty line."""
     found = re.match(r'[ \t\r]*(?:"([^"]*)"|([^\s="]+))[ \t\r]*=?[ \t\r]*(.*)',
                      line.rstrip(" \t\r\n\f"), re.DOTALL)
     keyword = (found[1] or found[2] or "") if found else ""
     if not found or not keyword or keyword.startswith("#"):
         return "", ""
-    return keyword.lower(), found[3]
+    return keyword, found[3]
 
 
 _WORD = re.compile(r"""(?:\\.|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^ \t"'])+|["']""")
@@ -307,21 +307,22 @@ VALUES = {
 
 
 def _problem(
-    keyword: str, args: Sequence[str], match: Sequence[Criterion]
+    written: str, args: Sequence[str], match: Sequence[Criterion]
 ) -> tuple[str, bool] | None:
     """(what sshd refuses about a line, whether that is certain), or None."""
+    keyword = written.lower()
     if keyword not in KNOWN:
-        return f"{keyword} is no keyword known here; `sshd -t` tells whether it is one", False
+        return f"{written} is no keyword known here; `sshd -t` tells whether it is one", False
     if not args:
-        return f"{keyword} has no value", True
+        return f"{written} has no value", True
     if keyword in GLOBAL_ONLY and any(criterion.name != "all" for criterion in match):
-        return f"{keyword} is not allowed within a Match block", True
+        return f"{written} is not allowed within a Match block", True
     if keyword == "port":
         good = bool(re.fullmatch("[0-9]{1,5}", args[0])) and 0 < int(args[0]) < 65536
     else:
         good = args[0].lower() in VALUES.get(keyword, {args[0].lower()})
     if not good:
-        return f"{keyword} has a value that it does not take", True
+        return f"{written} has a value that it does not take", True
     if len(args) > 1 and (keyword == "port" or keyword in VALUES):
-        return f"{keyword} has more than one value", True
+        return f"{written} has more than one value", True
     return None

@@ -61,6 +61,8 @@ def _public(blob: bytes, encrypted: bool | None = None) -> Key | None:
     if not _KIND.fullmatch(kind):
         return None
     plain, is_certificate, _ = kind.partition(CERTIFICATE)
+    if not is_certificate and kind.partition("@")[0] in _FIELDS and not _whole(blob):
+        return None
     return Key(kind, _certified(plain, blob) if is_certificate else fingerprint(blob), encrypted)
 
 
@@ -69,6 +71,17 @@ CERTIFICATE = "-cert-v0"
 _FIELDS = {"ssh-rsa": 2, "ssh-dss": 4, "ssh-ed25519": 1, "sk-ssh-ed25519": 2,
            "ecdsa-sha2-nistp256": 2, "ecdsa-sha2-nistp384": 2, "ecdsa-sha2-nistp521": 2,
            "sk-ecdsa-sha2-nistp256": 3}
+
+
+def _whole(blob: bytes) -> bool:
+    """True when BLOB is nothing but strings, as the keys of all known types are."""
+    at = 0
+    try:
+        while at < len(blob):
+            _, at = _string(blob, at)
+    except ValueError:
+        return False
+    return True
 
 
 def _certified(plain: str, blob: bytes) -> str | None:
@@ -97,6 +110,8 @@ def public_line(line: bytes) -> Key | None:
     Any type counts whose name stands in the key itself, also one that came after this was written.
     """
     line = line.lstrip(b" \t")
+    if line.startswith(b"#"):
+        return None
     found = _PAIR.match(line)
     if found is None and (options := _OPTIONS.match(line)):
         found = _PAIR.match(line, options.end())

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from img_tools.host import Host
@@ -138,3 +139,12 @@ def _is_rfc3339(value: object) -> bool:
     """jsonschema itself checks this format only with one more package installed."""
     return not isinstance(value, str) or (
         "T" in value and datetime.fromisoformat(value).utcoffset() is not None)
+
+
+def needs(present: bool, what: str) -> None:
+    """Skip the test without WHAT; in CI (CI=true), where it must run, fail it."""
+    if present:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"this test must run in CI and needs {what}")
+    pytest.skip(f"needs {what}")

@@ -121,7 +121,7 @@ _TEMP_FILES = (
            *(f"{directory}*" for directory in _SOCKETS), keep=(*_KEPT, *_SOCKETS)),
     *_temp("editor-file", "an editor's copy of a file that is or was open", "present",
            *(f"{top}/{name}" for top in ("/etc/**", "~")
-             for name in (".*.sw[a-p]", "*~", ".#*", "#*#", "*.save"))),
+             for name in (".sw[a-p]", ".*.sw[a-p]", "*~", ".#*", "#*#", "*.save"))),
     *_temp("superseded-config", "an old or unused copy of a configuration file", "present",
            *(f"/etc/**/*.{suffix}" for suffix in _SUPERSEDED), "/etc/**/*.bak", "/etc/**/*.orig"),
 )

@@ -74,8 +74,10 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _ignore_signals() -> None:
+    """For the rest of the run. Not SIG_IGN: Python reports one that came just before it as lost."""
     for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
 
 
 @contextlib.contextmanager

@@ -31,15 +31,20 @@ class Installed:
 class Reason(StrEnum):
     """Why an update is not installed by a plain upgrade."""
 
-    PENDING = "pending"
-    KEPT_BACK = "kept-back"
-    PHASED = "phased"
-    HELD = "held"
+    PENDING = "pending"  # it would be
+    KEPT_BACK = "kept-back"  # what it needs or breaks stands in the way
+    PHASED = "phased"  # the distribution gives it to a part of all machines so far
+    HELD = "held"  # the package is marked to stay as it is
+    PINNED = "pinned"  # a preference prefers another version
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A newer version that the repositories offer; `origin` says which one offers it."""
+    """A newer version that the repositories offer; `origin` says which one offers it.
+
+    `security` is True when any version after the installed one, up to this one, came as a security
+    update: a fix that a later version has taken over is missing all the same.
+    """
 
     name: str
     installed: str
@@ -61,16 +66,29 @@ class Updates:
 class Repository:
     """A source of packages as configured; `line` is its line in the file `path`.
 
-    `signed` is False when packages from it are accepted without a signature. `origin` is what its
-    index says of itself (apt: the Release file's Origin), None when no index is on the disk.
+    `uri` holds no user and no password. `origin` is what its index says of itself (apt: the Release
+    file's Origin), None without an index. `official` means that it is the distribution's own,
+    `security` that it carries the security updates of this very release. `unsigned` says because of
+    what packages from it are accepted without a signature, None when they are not.
     """
 
     path: str
     line: int
     uri: str
     suite: str
-    signed: bool
     origin: str | None = None
+    official: bool = False
+    security: bool = False
+    unsigned: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with the installed packages as a whole; `code` is stable, kebab-case."""
+
+    code: str
+    message: str
+    package: str | None = None
 
 
 class PackageManager(Protocol):
@@ -92,30 +110,44 @@ class PackageManager(Protocol):
 
     @property
     def unavailable(self) -> Sequence[Installed]:
-        """Installed packages in a version that no repository provides."""
+        """Installed packages that no repository provides, neither as they are nor newer."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """An interrupted run, dependencies that are not met."""
+
+    def require_idle(self) -> None:
+        """Raise Undecided while another process changes packages, naming it."""
 
     def newer(self, version: str, other: str) -> bool:
         """True when VERSION is later than OTHER in this package manager's order."""
 
     def advice(self, verb: str, *packages: str) -> str:
-        """The command for a person: VERB is install, remove, upgrade, refresh or repair."""
+        """The command for a person.
+
+        VERB is install, reinstall, remove, upgrade, refresh, repair, unhold, or security (what
+        brings in the repository with the security updates).
+        """
+
+    def remedy(self, update: Update) -> str:
+        """The command for a person that installs UPDATE."""
 
 
 FAMILIES = {"debian": "apt", "ubuntu": "apt", "rhel": "dnf", "centos": "dnf", "fedora": "dnf"}
 
 
 def select(
-    ids: Sequence[str], root: RootFS, run: Runner, scratch: Scratch | None
+    ids: Sequence[str], root: RootFS, run: Runner, scratch: Scratch, *, refresh: bool = True
 ) -> PackageManager:
     """The backend for the first of IDS (os-release ID, then ID_LIKE) that has one.
 
-    Indexes are refreshed into SCRATCH; without one those on the disk are used as they are.
+    SCRATCH is where caches and, with REFRESH, fresh indexes go; else those on the disk are used.
     """
     family = next((FAMILIES[os_id] for os_id in ids if os_id in FAMILIES), None)
     if family == "apt":
         from img_tools.packages.apt import Apt
 
-        return Apt(root, run, scratch)
+        return Apt(root, run, scratch, refresh=refresh)
     if family == "dnf":
         raise Undecided("this version judges apt systems only; yum and dnf follow")
     raise Undecided(f"no package manager is known for {' / '.join(ids) or 'an unnamed system'}")

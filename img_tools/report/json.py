@@ -47,6 +47,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "root": run.root,
         "profile": run.profile,
         "complete": True,
+        "left_out": list(run.left_out),
     }
 
 

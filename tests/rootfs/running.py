@@ -73,6 +73,14 @@ def checked(command: list[str]) -> Checked:
     return Checked(done.returncode, report)
 
 
+def output(command: list[str]) -> str:
+    """All that COMMAND writes, whatever its verdict."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode in (0, 1, 3), done.stdout
+    return done.stdout
+
+
 def outside(tree: Path, *args: str) -> list[str]:
     """The command that checks TREE through --root."""
     return [program(), "--root", str(tree), *args]

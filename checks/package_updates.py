@@ -1,0 +1,38 @@
+"""Every package is up to date
+
+Looks for updates other than security updates (see security-updates): a newer version that a source
+offers, whether or not a plain upgrade would install it. Users of the image would have to install
+them on every Droplet.
+
+Install them with the command shown. An update that is still being phased in may wait.
+"""
+
+from collections.abc import Iterator
+
+from img_tools.host import Host
+from img_tools.model import Finding, PackageRef, warn
+
+CATEGORY = "packages"
+REFERENCES = ("build-an-image: packages are updated",)
+EARLY = True  # waits for the same indexes as security-updates
+
+_WHY = {
+    "pending": "can be upgraded",
+    "kept-back": "is kept back by apt",
+    "held": "is on hold",
+    "pinned": "is kept by a pin",
+    "phased": "waits until the distribution has phased the update in",
+}
+
+
+def check(host: Host) -> Iterator[Finding]:
+    """Yield a finding for every package with an update that is not a security update."""
+    for update in host.packages.updates.all:
+        if not update.security:
+            yield warn(
+                f"update-{update.reason}",
+                f"{update.name} {update.installed} {_WHY[update.reason]}: {update.candidate} "
+                f"is offered by {update.origin}",
+                package=PackageRef(update.name, update.installed, update.candidate),
+                evidence={"origin": update.origin}, fix=host.packages.remedy(update),
+            )

@@ -1,0 +1,46 @@
+"""No security update is pending
+
+Looks for security updates that the image lacks, against indexes fetched just now into a private
+directory (with `--no-refresh`: those on the disk). An update counts by the archive that offers it
+(Debian-Security, a suite named *-security, Ubuntu's ESM), never by its name. A fix that a later
+ordinary version has taken over counts too, and so does what a plain upgrade passes over: packages
+kept back, on hold, pinned or phased.
+
+Every clone starts with the holes of its image. While no source carries the security updates of the
+release, none is ever found pending: then this check cannot decide. Install the updates with the
+command shown and run img-check again; new ones come every day.
+"""
+
+from collections.abc import Iterator
+
+from img_tools.host import Host
+from img_tools.model import Finding, PackageRef, Undecided, fail
+
+CATEGORY = "packages"
+REFERENCES = ("build-an-image: all security updates are installed",)
+EARLY = True  # waits for the network
+
+_WHY = {
+    "pending": "",
+    "kept-back": ": apt keeps it back, since other packages would have to change",
+    "held": ": the package is on hold",
+    "pinned": ": a pin prefers another version",
+    "phased": ": the distribution still phases it in",
+}
+
+
+def check(host: Host) -> Iterator[Finding]:
+    """Yield a finding for every package that lacks a security update."""
+    packages = host.packages
+    for update in packages.updates.all:
+        if update.security:
+            yield fail(
+                f"security-update-{update.reason}",
+                f"{update.name} {update.installed} lacks the security update {update.candidate} "
+                f"({update.origin}){_WHY[update.reason]}",
+                package=PackageRef(update.name, update.installed, update.candidate),
+                evidence={"origin": update.origin}, fix=packages.remedy(update),
+            )
+    if host.os_release.version_id and not any(item.security for item in packages.repositories):
+        raise Undecided("no enabled source carries the security updates of this release, so none "
+                        f"can be found pending: {packages.advice('security')}")

@@ -1,0 +1,103 @@
+"""What dpkg's own files say: packages and their states, interrupted runs, who holds the lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+
+from img_tools.model import Undecided, printable
+from img_tools.packages import Installed
+from img_tools.rootfs import RootFS
+
+STATUS = "/var/lib/dpkg/status"
+JOURNAL = "/var/lib/dpkg/updates"  # what a running dpkg has done since it last wrote STATUS
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+
+_FIELD = re.compile(r"^(Package|Status|Version|Architecture): *(.*?) *$", re.M)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+
+
+def packages(root: RootFS) -> tuple[Installed, ...]:
+    """Every package of every architecture that is on the disk.
+
+    Raises Undecided for a database that cannot be one: nothing must look like "no packages".
+    """
+    found: dict[tuple[str, str], Installed | None] = {}
+    for text in _databases(root):
+        for stanza in text.split("\n\n"):
+            fields = dict(_FIELD.findall(stanza))
+            if fields:
+                package = _package(fields)
+                found[fields.get("Package", ""), fields.get("Architecture", "")] = package
+    present = tuple(package for package in found.values() if package)
+    if not present:
+        raise Undecided(f"{STATUS} is missing or empty: no package is known")
+    return present
+
+
+def _databases(root: RootFS) -> Iterator[str]:
+    try:
+        yield root.read_text(STATUS)
+    except FileNotFoundError:
+        return
+    for path in journal(root):
+        yield root.read_text(path)
+
+
+def journal(root: RootFS) -> list[str]:
+    """Files of a run that has not ended or was interrupted, oldest first."""
+    return [f"{JOURNAL}/{name}" for name in root.listdir(JOURNAL) if name.isdecimal()]
+
+
+def _package(fields: dict[str, str]) -> Installed | None:
+    name, status = fields.get("Package", ""), fields.get("Status", "").split()
+    if not _NAME.fullmatch(name) or len(status) != 3:
+        raise Undecided(f"{STATUS} is damaged: the entry of "
+                        f"{printable(name) or 'a package without a name'} makes no sense; "
+                        "/var/backups may hold an older copy")
+    want, flag, state = status
+    if state in ("not-installed", "config-files"):
+        return None
+    return Installed(name, fields.get("Version", ""), fields.get("Architecture", ""),
+                     "reinst-required" if flag != "ok" else state, want == "hold")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that changes packages; `name` is None when it is not of our PID namespace."""
+
+    pid: int
+    name: str | None
+
+
+def lock_holder(root: RootFS) -> Holder | None:
+    """Who holds dpkg's locks. Asks the kernel (F_GETLK), which changes nothing."""
+    for path in LOCKS:
+        try:
+            with root.open(path) as file:
+                answer = fcntl.fcntl(file, fcntl.F_GETLK, _FLOCK.pack(
+                    fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        except FileNotFoundError:
+            continue
+        except OSError:  # a file system without locks: nobody can hold one
+            continue
+        kind, _, _, _, pid = _FLOCK.unpack(answer)
+        if kind != fcntl.F_UNLCK:
+            return Holder(pid, _process(pid))
+    return None
+
+
+_FLOCK = struct.Struct("@hhqqi4x")  # struct flock (fcntl(2)) with 64-bit offsets
+
+
+def _process(pid: int) -> str | None:
+    try:
+        return psutil.Process(pid).name() if pid > 0 else None
+    except psutil.Error:
+        return None

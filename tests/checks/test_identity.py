@@ -1,0 +1,65 @@
+import pytest
+
+from tests.support import Link, check, codes
+
+
+def test_a_clean_image(image):
+    assert check("identity", image({"/var/lib/systemd": {}, "/var/lib/dhcp": {}})) == []
+
+
+@pytest.mark.parametrize(("path", "status", "code"), [
+    ("/var/lib/systemd/random-seed", "warn", "random-seed"),
+    ("/var/lib/urandom/random-seed", "warn", "random-seed"),
+    ("/boot/efi/loader/random-seed", "warn", "random-seed"),
+    ("/var/lib/systemd/credential.secret", "fail", "credential-secret"),
+    ("/var/lib/dhcp/dhclient.eth0.leases", "warn", "dhcp-lease"),
+    ("/var/lib/dhcp/dhclient6.leases", "warn", "dhcp-lease"),
+    ("/var/lib/dhcpcd/duid", "warn", "dhcp-lease"),
+    ("/var/lib/NetworkManager/internal-0-eth0.lease", "warn", "dhcp-lease"),
+    ("/var/lib/NetworkManager/secret_key", "warn", "network-manager-state"),
+    ("/etc/udev/rules.d/70-persistent-net.rules", "warn", "persistent-net-rule"),
+    ("/etc/docker/key.json", "fail", "docker-key"),
+    ("/var/lib/docker/engine-id", "warn", "docker-engine-id"),
+    ("/etc/ssl/private/ssl-cert-snakeoil.key", "warn", "tls-key"),
+    ("/etc/krb5.keytab", "warn", "kerberos-keytab"),
+    ("/etc/salt/pki/minion/minion.pem", "warn", "node-identity"),
+    ("/var/lib/tailscale/tailscaled.state", "warn", "node-identity"),
+    ("/var/lib/rabbitmq/.erlang.cookie", "warn", "node-identity"),
+    ("/var/lib/kubelet/pki/kubelet-client-current.pem", "warn", "node-identity"),
+    ("/etc/pki/consumer/key.pem", "warn", "subscription"),
+    ("/var/lib/ubuntu-advantage/private/machine-token.json", "warn", "subscription"),
+])
+def test_each_is_found_once_and_not_shown(image, path, status, code):
+    """Defect 23: upstream looks at none of these."""
+    (finding,) = check("identity", image({path: "s3cret"}))
+    assert (finding.status, finding.code, finding.path) == (status, code, path)
+    assert "s3cret" not in repr(finding)
+    assert finding.remediation
+
+
+def test_an_empty_marker_of_pollinate_counts(image):
+    assert codes(check("identity", image({"/var/cache/pollinate/seeded": ""}))) == [
+        ("warn", "pollinate")]
+
+
+def test_identities_of_products_are_not_removed_by_us(image):
+    (finding,) = check("identity", image({"/var/lib/tailscale/tailscaled.state": "x"}))
+    assert finding.remediation.startswith("tailscale logout")
+
+
+@pytest.mark.parametrize("content", ["GenerateName=yes\n", "# InitiatorName=iqn\n", ""])
+def test_an_iscsi_name_still_to_be_made(image, content):
+    assert check("identity", image({"/etc/iscsi/initiatorname.iscsi": content})) == []
+
+
+def test_an_iscsi_name(image):
+    host = image({"/etc/iscsi/initiatorname.iscsi": "## x\nInitiatorName=iqn.1993-08.org:01:ab\n"})
+    (finding,) = check("identity", host)
+    assert finding.remediation == "echo GenerateName=yes > /etc/iscsi/initiatorname.iscsi"
+
+
+def test_leases_of_a_server_and_empty_files_do_not_count(image):
+    assert check("identity", image({"/var/lib/dhcp/dhcpd.leases": "lease x {}",
+                                    "/var/lib/dhcp/dhclient.leases": "",
+                                    "/etc/udev/rules.d/70-persistent-net.rules": Link("/dev/null"),
+                                    })) == []

@@ -1,0 +1,161 @@
+"""The text report: what a person reads, safe on any terminal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from img_tools import __version__, checking
+from img_tools.model import Report, Status, fail, warn
+from img_tools.report.text import render
+from tests.engine.reports import BROKEN, FAILED, PASSED, PLATFORM, SKIPPED, WARNED, report, result
+from tests.engine.test_checking import plugin, yields
+
+ALL = report(FAILED, BROKEN, WARNED, SKIPPED, PASSED)
+
+GOLDEN = f"""\
+img-check {__version__}: Debian GNU/Linux 12 (bookworm) at /mnt, profile marketplace
+
+PASS  one: Title of one
+SKIP  two: Title of two
+      skipped: it does not apply
+
+WARN  three: Title of three
+      - it is odd
+
+ERROR four: Title of four
+      the mirror does not answer
+
+FAIL  five: Title of five
+      - /root/.ssh/id: a private key
+      -> rm /root/.ssh/id
+      - openssl 1 is older than 2
+      - zlib 1 is older than 2
+      -> apt-get update && apt-get dist-upgrade
+
+1 fail, 1 error, 1 warn, 1 skip, 1 pass  (1.3 s)
+Updates were judged by package indexes of 2026-01-02T00:00:00Z.
+FAIL: do not publish this image: five
+"""
+
+
+def test_the_whole_report_as_a_person_sees_it():
+    assert render(ALL) == GOLDEN
+
+
+def test_quiet_leaves_out_what_is_fine():
+    text = render(ALL, quiet=True)
+    assert "PASS  " not in text
+    assert "SKIP" not in text
+    assert "FAIL  five" in text
+    assert "1 skip, 1 pass" in text
+    assert "\n\n\n" not in text
+
+
+def test_verbose_shows_evidence():
+    text = render(ALL, verbose=True)
+    assert "          bits: 256\n          encrypted: False\n" in text
+    assert "bits" not in render(ALL)
+
+
+def test_many_findings_are_counted_unless_verbose():
+    many = report(result("x", Status.FAIL, "", *(
+        fail("f", f"finding {n:02}", fix=f"rm {n:02}") for n in range(25))))
+    text = render(many)
+    assert "finding 09" in text
+    assert "rm 09" in text
+    assert "finding 10" not in text
+    assert "rm 10" not in text
+    assert "      ... and 15 more (-v shows them)\n" in text
+    assert "finding 24" in render(many, verbose=True)
+    assert "more (-v" not in render(many, verbose=True)
+
+
+def test_a_fail_that_is_not_all_says_so():
+    text = render(report(replace(FAILED, incomplete=True, message="the mirror does not answer")))
+    assert "There may be more, the check broke off: the mirror does not answer\n" in text
+
+
+# -- the verdict -----------------------------------------------------------------------------------
+
+
+def last(made: Report) -> str:
+    return render(made).splitlines()[-1]
+
+
+@pytest.mark.parametrize(("results", "options", "expected"), [
+    ([PASSED], {}, "PASS: this image may be published."),
+    ([PASSED, WARNED], {},
+     "PASS with warnings: this image may be published; reviewers may ask: three"),
+    ([WARNED], {"fail_on_warn": True}, "FAIL: warnings count as failures (--fail-on warn): three"),
+    ([SKIPPED], {}, "Nothing can be said: no check applies to this image."),
+    ([BROKEN, WARNED], {},
+     "UNDECIDED: nothing failed, but these could not be carried out: four"),
+    ([BROKEN, FAILED], {}, "FAIL: do not publish this image: five"),
+])
+def test_the_last_line_is_the_verdict(results, options, expected):
+    assert last(report(*results, **options)) == expected
+
+
+@pytest.mark.parametrize("results", [[PASSED], [WARNED], [PASSED, SKIPPED]])
+def test_part_of_the_checks_never_says_that_the_image_may_be_published(results):
+    made = report(*results, left_out=("motd", "ssh-keys"))
+    assert "may be published" not in render(made)
+    assert last(made).startswith("PASS")
+    assert "of the checks that were asked for" in last(made)
+    assert "Not asked for: motd, ssh-keys\n" in render(made)
+
+
+# -- terminals -------------------------------------------------------------------------------------
+
+
+def test_colour_only_when_asked_for():
+    """Defect 39: upstream's escape sequences end up in build logs."""
+    assert "\x1b" not in render(ALL, verbose=True)
+    text = render(ALL, colour=True)
+    assert "\x1b[31mFAIL \x1b[0m five: Title of five\n" in text
+    assert "\x1b[31mFAIL: do not publish this image: five\x1b[0m\n" in text
+    assert re.sub(r"\x1b\[\d+m", "", text) == GOLDEN
+
+
+def test_every_status_has_one_prefix_of_one_width():
+    """Defect 39: upstream's "[ OK ]" is neither counted nor explained."""
+    starts = [line[:6] for line in render(ALL).splitlines()
+              if re.match("[A-Z]{4,5} +[a-z]+: ", line)]
+    assert starts == ["PASS  ", "SKIP  ", "WARN  ", "ERROR ", "FAIL  "]
+
+
+@pytest.mark.parametrize("width", [10, 40, 60, 120])
+def test_messages_are_wrapped_and_commands_are_not(width):
+    command = "apt-get update && apt-get  dist-upgrade # " + "long " * 30
+    made = report(result("x", Status.FAIL, "", fail("f", "some words " * 30, fix=command)))
+    lines = render(made, width=width).splitlines()
+    assert f"      -> {command}" in lines
+    wrapped = [line for line in lines if line.startswith("      - some")]
+    assert all(len(line) <= max(width, 40) for line in wrapped)
+    body = lines[lines.index(wrapped[0]):lines.index(f"      -> {command}")]
+    assert " ".join(" ".join(body).split()) == "- " + " ".join(["some words"] * 30)
+
+
+def test_a_long_path_stays_whole():
+    path = "/var/lib/" + "x" * 120
+    assert path in render(report(result("x", Status.WARN, "", warn("w", f"{path}: odd"))), width=40)
+
+
+def test_what_a_hostile_image_says_cannot_move_the_cursor(image):
+    nasty = "\x1b]0;owned\x07\x9b31m\u202e\udcff\nPASS  fake: line\r\x08"
+    checked = checking.evaluate(image(), plugin(yields(
+        fail("bad", nasty, path=nasty, evidence={nasty: nasty}, fix=nasty))))
+    skipped = replace(SKIPPED, message=r"\x1b")
+    text = render(report(checked, skipped), verbose=True, colour=False)
+    assert all(line.isprintable() for line in text.splitlines())
+    assert not any(line.startswith("PASS  fake") for line in text.splitlines())
+
+
+def test_an_unknown_system_is_said():
+    made = replace(ALL, platform=replace(PLATFORM, pretty_name=None, index_time=None))
+    text = render(made)
+    assert ": an unknown system at /mnt" in text
+    assert "Updates were judged" not in text
