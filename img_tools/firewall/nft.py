@@ -127,9 +127,9 @@ class _Parser:
                 if tokens.opens():
                     self._table_body(tokens, table)
             elif kind == "chain":
-                self._chain(tokens, table, *rest[:1])
+                self._chain(tokens, table, rest[0])
             else:
-                self._set(tokens, table, *rest[:1])
+                self._set(tokens, table, rest[0])
         elif kind == "element":
             table, rest = _table(tokens.statement())
             self.ruleset.sets.setdefault(table, {}).setdefault(rest[0], []).extend(
@@ -306,7 +306,7 @@ class Nftables:
             parser = _Parser(self._root)
             try:
                 parser.file(self._path)
-            except (ValueError, IndexError):
+            except (ValueError, IndexError, RecursionError):
                 raise Undecided(f"{self._path}: a statement is not understood, so it is not known "
                                 "what the firewall lets in") from None
             self._ruleset = parser.ruleset
