@@ -1,4 +1,4 @@
-"""Which tests name which defect of the scripts that img-tools replaces; `docs/parity.md` lists them.
+"""Which tests name which defect of img_check.sh; `docs/parity.md` lists them.
 
     python -m tests.parity        writes the list of tests in docs/parity.md anew
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 TOP = Path(__file__).parent.parent
 DOCUMENT = TOP / "docs/parity.md"
 _NAMES = re.compile(r"Defects? ([\d, and]+)")
-_ROW = re.compile(r"^\| (\d+) \| (.*?) \| (.*?) \| .* \|$", re.M)
+_ROW = re.compile(r"^\| (\d+) \| (.*?) \| (.*?) \|.*\|$", re.M)
 
 
 def named() -> dict[int, list[str]]:
