@@ -21,9 +21,9 @@ REFERENCES = (
     "https://github.com/digitalocean/marketplace-partners (README: a $6 Droplet)",
 )
 
-# Disks of Basic Droplets, regular and premium, in GiB, as `doctl compute size list` and the slugs
-# themselves (s-2vcpu-2gb-90gb-intel) name them; looked up 2026-11-24. The 10 of the $4 Droplet are
-# left out: partners are told to build on the $6 one.
+# Disks of Basic Droplets, regular and premium, in GiB: from published lists of slugs, many of which
+# name the size (s-2vcpu-2gb-90gb-intel), 2026-11-24. `doctl compute size list` is the authority;
+# it was not asked. The 10 of the $4 Droplet are left out: partners are told to build on the $6 one.
 DISKS = (25, 35, 50, 60, 70, 80, 90, 120, 160, 240, 320, 480, 640)
 GIB = 1 << 30
 RESERVE = 2 * GIB  # /boot, the EFI partition and what the file system takes for itself

@@ -5,7 +5,7 @@ clone gets others. Looked at are the files of netplan, ifupdown, systemd-network
 and RHEL's network scripts: IPv6 addresses, public IPv4 addresses, the private interface eth1. Files
 that cloud-init wrote (50-cloud-init*) do not count: it writes them anew for each instance. On the
 live system the interfaces are asked for IPv6 too. A private interface that is up is no finding by
-itself: since 2020 every Droplet has one. The monitoring agent is the check do-agent's.
+itself: every Droplet with a public address has one. The agents are the check do-agent's.
 
 Create the build Droplet without IPv6, and leave its network to cloud-init: remove the file.
 """
@@ -21,7 +21,10 @@ from img_tools.host import Host
 from img_tools.model import Finding, warn
 
 CATEGORY = "provider"
-REFERENCES = ("build-an-image: do not enable unnecessary DigitalOcean features",)
+REFERENCES = (
+    "build-an-image: do not enable unnecessary DigitalOcean features",
+    "https://docs.digitalocean.com/products/droplets/details/private-droplets",
+)
 
 FILES = (
     "/etc/netplan/*.yaml", "/etc/network/interfaces", "/etc/network/interfaces.d/*",

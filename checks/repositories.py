@@ -1,4 +1,4 @@
-"""Packages come from the distribution's signed repositories, security updates included
+"""Packages come from the distribution's signed repositories, security updates too
 
 Looks at every enabled source of packages: whether the security updates of this release are among
 them (without, an image always looks up to date), whether packages are accepted unsigned, which

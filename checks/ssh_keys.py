@@ -60,7 +60,7 @@ def _limited(stored: Iterable[Stored]) -> Iterator[Finding]:
     for kind, number in count.items():
         if number > LIMIT:
             report = fail if kind in FAILS else warn
-            yield report(kind, f"{number} findings of this kind, of which {LIMIT} are listed",
+            yield report(kind, f"{number} findings {kind} in all, of which {LIMIT} are listed",
                          evidence={"count": number}, fix="img-clean --yes --only ssh-keys")
     if trouble:
         raise trouble

@@ -102,7 +102,7 @@ class Store:
                 yield from self._authorized(pattern, None)
         for home in self._homes:
             for pattern in self._patterns:
-                if not pattern.startswith("/"):
+                if not pattern.startswith(("/", "%h")):
                     yield from self._authorized(f"%h/{pattern}", home)
                 elif "%h" in pattern:
                     yield from self._authorized(pattern, home)
@@ -130,10 +130,15 @@ class Store:
     # -- authorized keys ---------------------------------------------------------------------
 
     def _authorized(self, pattern: str, home: HasHome | None) -> Iterator[Stored]:
-        for entry in self._root.glob(_glob(pattern, home)):
-            name = basename(entry.path) if pattern.endswith("/%u") else None
-            account = home.account if home else name
-            yield from self._guarded(self._keys_of(entry.path, account, home))
+        try:
+            for entry in self._root.glob(_glob(pattern, home)):
+                name = basename(entry.path) if pattern.endswith("/%u") else None
+                account = home.account if home else name
+                yield from self._guarded(self._keys_of(entry.path, account, home))
+        except LinkLoop:
+            return  # nothing can lie behind it
+        except Undecided as undecided:
+            self._trouble.append(str(undecided))
 
     def _keys_of(self, path: str, account: str | None, home: HasHome | None) -> Iterator[Stored]:
         entry = self._file(path)

@@ -191,7 +191,7 @@ class _Reader:
             if not keyword:
                 continue
             if args is None:
-                # OpenSSH before 8.7 takes a single quote as a letter like any other
+                # OpenSSH 8.4 takes a single quote as a letter like any other
                 args, old = rest.split(), words(rest.replace("'", ""))
                 self.problems.append(Problem(
                     path, number, f"a quote is not closed after {written}", old is None))
@@ -285,7 +285,7 @@ def words(text: str) -> list[str] | None:
     r"""The arguments in TEXT: blanks separate, quotes join, a word that begins with `#` ends it.
 
     None when a quote is not closed. A backslash protects a quote, a backslash, and outside of
-    quotes a blank.
+    quotes a blank. So does OpenSSH 9.2; to 8.4 only `"` is a quote, and around whole words alone.
     """
     found: list[str] = []
     for word in _WORD.finditer(text):

@@ -76,7 +76,7 @@ class _Parser:
         elif word in ("flush", "delete", "destroy"):
             self._take_away(tokens.statement(), empty=word == "flush")
         else:
-            raise tokens.lost(word)
+            raise tokens.lost()
 
     def _take_away(self, words: Sequence[str], empty: bool) -> None:
         """`flush ...` (EMPTY) takes rules away and leaves chains; `delete ...` takes all."""
@@ -116,7 +116,7 @@ class _Parser:
     def _define(self, tokens: _Tokens) -> None:
         name, equals, *value = tokens.statement()
         if equals != "=":
-            raise tokens.lost(name)
+            raise tokens.lost()
         self._names[name] = value
 
     def _add(self, tokens: _Tokens, kind: str, first: bool = False) -> None:
@@ -127,9 +127,9 @@ class _Parser:
                 if tokens.opens():
                     self._table_body(tokens, table)
             elif kind == "chain":
-                self._chain(tokens, table, *rest[:1])
+                self._chain(tokens, table, rest[0])
             else:
-                self._set(tokens, table, *rest[:1])
+                self._set(tokens, table, rest[0])
         elif kind == "element":
             table, rest = _table(tokens.statement())
             self.ruleset.sets.setdefault(table, {}).setdefault(rest[0], []).extend(
@@ -143,7 +143,7 @@ class _Parser:
         elif kind in _OBJECTS:
             tokens.skip()
         else:
-            raise tokens.lost(kind)
+            raise tokens.lost()
 
     def _open(self, table: tuple[str, str]) -> None:
         self.ruleset.chains.setdefault(table, {})
@@ -162,7 +162,7 @@ class _Parser:
             elif word in ("flags", "comment") or word in _OBJECTS:
                 tokens.skip()
             else:
-                raise tokens.lost(word)
+                raise tokens.lost()
 
     def _chain(self, tokens: _Tokens, table: tuple[str, str], name: str) -> None:
         chain = self.ruleset.chains[table].setdefault(name, Chain())
@@ -227,9 +227,9 @@ class _Tokens:
         found = [token for token in _TOKEN.findall(text) if not token.startswith(("#", "\\"))]
         self._left += [";" if token == "\n" else token for token in reversed(["\n", *found, "\n"])]
 
-    def lost(self, word: str) -> Undecided:
-        """The error for WORD, which this reader does not know; rules hold no secrets."""
-        return Undecided(f"{self.path}: '{word}' is not understood, so it is not known what the "
+    def lost(self) -> Undecided:
+        """The error for a word that this reader does not know; it may be anything, so not shown."""
+        return Undecided(f"{self.path}: a statement is not understood, so it is not known what the "
                          "firewall lets in")
 
     def word(self) -> str | None:
@@ -280,7 +280,8 @@ class _Tokens:
             if token.startswith("$") and token[1:] in self._names:
                 self._left += reversed(self._names[token[1:]])
             elif token.startswith("$"):
-                raise Undecided(f"{self.path}: {token} is not defined: nft will refuse to load it")
+                raise Undecided(f"{self.path} uses a variable that is not defined: nft will "
+                                "refuse to load it")
             elif token != ";":
                 words.append(token)
             if len(words) > MAX_WORDS:
@@ -306,7 +307,7 @@ class Nftables:
             parser = _Parser(self._root)
             try:
                 parser.file(self._path)
-            except (ValueError, IndexError):
+            except (ValueError, IndexError, RecursionError):
                 raise Undecided(f"{self._path}: a statement is not understood, so it is not known "
                                 "what the firewall lets in") from None
             self._ruleset = parser.ruleset

@@ -137,7 +137,6 @@ class _Words:
         if self._left[-1:] == ["."]:  # a concatenation: too much for us
             while self._left and self._left[-1] not in ("{", "vmap") and self._left[-1][0] != "@":
                 self._left.pop()
-            self._left += ["."] if not self._left else []
             mapped = self._left[-1:] == ["vmap"]
             self._operand()
             self._unknown()

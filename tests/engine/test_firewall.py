@@ -174,3 +174,11 @@ def test_ssh_ports(image, config, files, expected):
     socket = {"/usr/lib/systemd/system/ssh.socket": "[Socket]\nListenStream=22\n",
               "/etc/systemd/system/sockets.target.wants/ssh.socket": Link("x")} if files else {}
     assert image({"/etc/ssh/sshd_config": config, **socket, **files}).ssh_ports == expected
+
+
+@pytest.mark.parametrize("text", ["S3cr3tW0rd\n", "table inet t { S3cr3tW0rd }\n",
+                                  "add rule ip f i $S3cr3tW0rd\n", "define S3cr3tW0rd x\n"])
+def test_nft_error_shows_nothing_of_the_file(image, text):
+    with pytest.raises(Undecided) as error:
+        Nftables(image({"/etc/n": text}).root, "/etc/n").fates(Packet(22))
+    assert "S3cr3t" not in str(error.value)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.rootfs import running, trees
+from tests.rootfs.clean import clean
 
 HERE = Path(__file__).parent
 Tree = Callable[..., Path]
@@ -43,6 +45,44 @@ def tree(_trees_can_be_built: None, tmp_path: Path) -> Iterator[Tree]:
             return stack.enter_context(trees.copy(trees.pristine(suite, kind), place))
 
         yield lend
+
+
+@pytest.fixture(scope="session")
+def _clean_trees(
+    _trees_can_be_built: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Path]]:
+    with contextlib.ExitStack() as stack:
+        @cache
+        def lend(suite: str) -> Path:
+            place = tmp_path_factory.mktemp(f"{suite}-clean")
+            return clean(stack.enter_context(trees.copy(trees.pristine(suite), place)))
+
+        yield lend
+
+
+@pytest.fixture
+def clean_tree(_clean_trees: Callable[[str], Path], tmp_path: Path) -> Iterator[Tree]:
+    """clean_tree("bookworm") -> a copy of that tree, publishable; see clean.py."""
+    with contextlib.ExitStack() as stack:
+        def lend(suite: str) -> Path:
+            place = tmp_path / f"{suite}-clean"
+            place.mkdir()
+            return stack.enter_context(trees.copy(_clean_trees(suite), place))
+
+        yield lend
+
+
+@pytest.fixture
+def pristine_clean(_clean_trees: Callable[[str], Path]) -> Tree:
+    """pristine_clean("bookworm") -> the clean tree itself, which nobody may change."""
+    return _clean_trees
+
+
+@pytest.fixture
+def booted_clean(clean_tree: Tree) -> Iterator[Tree]:
+    """A clean tree with the file systems of a running system mounted: see running.inside."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *args: stack.enter_context(running.booted(clean_tree(*args)))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import stat
@@ -31,11 +32,19 @@ class Add:
     text: str
 
 
+@dataclass(frozen=True)
+class Edit:
+    """NEW for every OLD (a regular expression, ^ and $ are ends of lines) in what is there."""
+
+    old: str
+    new: str
+
+
 def plant(tree: Path, files: Mapping[str, object]) -> None:
     """Make FILES in TREE in place of what is there.
 
-    str or bytes is content, {} a directory, None nothing; else Add, File, Link, Fifo, Socket or
-    Device. Directories above come into being, links above are followed within the tree.
+    str or bytes is content, {} a directory, None nothing; else Add, Edit, File, Link, Fifo, Socket
+    or Device. Directories above come into being, links above are followed within the tree.
     """
     for name, what in files.items():
         place(tree, name, what)
@@ -47,9 +56,8 @@ def place(tree: Path, name: str, what: object) -> None:
     directory = os.fsencode(RootFS(str(tree)).host_path(above or "/"))
     os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, os.fsencode(last))
-    if isinstance(what, Add):
-        with open(path, "ab") as file:
-            file.write(what.text.encode())
+    if isinstance(what, Add | Edit):
+        _change(path, what)
         return
     remove(path)
     match what:
@@ -67,6 +75,19 @@ def place(tree: Path, name: str, what: object) -> None:
             _socket(directory, path)
         case _:
             _file(path, what if isinstance(what, File) else File(what))  # type: ignore[arg-type]
+
+
+def _change(path: bytes, what: Add | Edit) -> None:
+    if isinstance(what, Add):
+        with open(path, "ab") as file:
+            file.write(what.text.encode())
+        return
+    with open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
+        text, count = re.subn(what.old, what.new, file.read(), flags=re.M)
+        assert count, f"{what.old!r} is not in {os.fsdecode(path)}"
+        file.seek(0)
+        file.truncate()
+        file.write(text)
 
 
 def remove(path: bytes) -> None:

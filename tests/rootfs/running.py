@@ -22,6 +22,7 @@ from tests.support import validated
 SOURCE = Path(__file__).parents[2]
 RUNTIME = "run/img-tools-test"  # in the tree: below a tmpfs, so that the tree gets no name
 LENT = ("python", "site", "img-tools", "lib")
+BOOTED_WITH = "BOOT_IMAGE=/boot/vmlinuz root=LABEL=root ro console=ttyS0\n"
 PATIENCE = 300  # seconds; a run takes one, and a hang must not eat the night
 
 
@@ -99,6 +100,7 @@ def booted(tree: Path) -> Iterator[Path]:
         (tree / "run/lock").mkdir()
         for name in LENT:
             (tree / RUNTIME / name).mkdir(parents=True)
+        (tree / RUNTIME / "cmdline").write_text(BOOTED_WITH)
         yield tree
 
 
@@ -106,8 +108,9 @@ def booted(tree: Path) -> Iterator[Path]:
 def inside(tree: Path, *args: str, network: bool = True) -> Iterator[list[str]]:
     """The command that checks TREE from inside it, where `/` is TREE.
 
-    It sees its own /proc and no process but its own; TREE must be `booted`. The image has no
-    Python: the one that runs the tests is lent, with its libraries, read-only below /run.
+    It sees its own /proc, with a kernel command line of its own, and no process but its own; TREE
+    must be `booted`. The image has no Python: the one that runs the tests is lent, with its
+    libraries, read-only below /run.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     libraries = f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}"
@@ -118,7 +121,9 @@ def inside(tree: Path, *args: str, network: bool = True) -> Iterator[list[str]]:
             stack.callback(trees.unmount, tree / RUNTIME / name)
         yield [
             "unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={tree}/proc",
-            *([] if network else ["--net"]), "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            *([] if network else ["--net"]),
+            "sh", "-euc", f'mount --bind "$0/{RUNTIME}/cmdline" "$0/proc/cmdline"; exec "$@"',
+            str(tree), "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
             f"PYTHONHOME=/{RUNTIME}/python", f"PYTHONPATH=/{RUNTIME}/img-tools:/{RUNTIME}/site",
             "chroot", str(tree), f"/{RUNTIME}/lib/{loader()}", "--library-path",
             f"/{RUNTIME}/lib:/{RUNTIME}/python/lib", f"/{RUNTIME}/python/bin/python{version}",

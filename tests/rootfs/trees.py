@@ -164,7 +164,7 @@ def copy(source: Path, place: Path) -> Iterator[Path]:
     space, top = place / "space", place / "tree"
     space.mkdir()
     top.mkdir()
-    mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(space))
+    mount("-t", "tmpfs", "-o", "mode=0755,size=20g", "tmpfs", str(space))
     try:
         (space / "upper").mkdir()
         (space / "work").mkdir()
