@@ -145,13 +145,16 @@ class Cleaned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanReport:
-    """Everything `img-clean` has to say. `check` is the report of `--check`, if asked for."""
+    """Everything `img-clean` has to say.
+
+    `stopped_by` is the signal that ended it early. `check` is the report of `--check`, if asked for.
+    """
 
     run: RunInfo
     dry_run: bool
-    complete: bool
     results: tuple[Cleaned, ...]
-    warnings: tuple[str, ...] = ()
+    stopped_by: int | None = None
+    notes: tuple[str, ...] = ()
     check: Report | None = None
 
     @property
@@ -169,9 +172,9 @@ class CleanReport:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 something failed, 3 not completed; with `check` its code counts too."""
+        """0 all done, 1 something failed, 128+n stopped by a signal; the check's own code counts."""
         if any(result.status is CleanStatus.FAILED for result in self.results):
             return 1
-        if not self.complete:
-            return 3
+        if self.stopped_by is not None:
+            return 128 + self.stopped_by
         return self.check.exit_code if self.check else 0

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from img_tools import session
 
 from img_tools.actions import (
     Action,
     Cleaned,
+    CleanReport,
     CleanStatus,
     Empty,
     Outcome,
@@ -20,53 +25,59 @@ from img_tools.actions import (
     Write,
 )
 from img_tools.host import Host
+from img_tools.model import Run as RunInfo
 from img_tools.model import Skip, Undecided, printable
 from img_tools.plugins import Plugin
 from img_tools.surgery import Surgeon
 
-Progress = Callable[[Plugin, Step | None], None]
+Progress = Callable[[Plugin], None]
+Stop = Callable[[], int | None]
 
 
-class Stopped(Exception):
-    """The run was asked to end; what was done until then is in the results."""
-
-
-def clean(
+def report(
     host: Host,
     plugins: Sequence[Plugin],
     *,
     dry_run: bool,
-    stop: Callable[[], bool] = lambda: False,
-    progress: Progress = lambda plugin, step: None,
-) -> Iterator[Cleaned]:
-    """Run PLUGINS in order, each planned when its turn comes, since earlier ones change its facts.
+    stop: Stop = lambda: None,
+    progress: Progress = lambda plugin: None,
+) -> CleanReport:
+    """Run PLUGINS over HOST in order and report.
 
-    With DRY_RUN everything is planned and nothing done. STOP is asked between actions: the action
-    under way is finished, then the rest left out. PROGRESS hears of each step.
+    Each is planned when its turn comes, since earlier ones change what it finds. With DRY_RUN all
+    is planned and nothing done. STOP is asked before each action for the number of the signal that
+    came, if any: the action under way is finished, and the rest left out. PROGRESS hears of each
+    plugin as it begins.
     """
-    surgeon = Surgeon(host.root)
-    try:
+    started, start = datetime.now(UTC), time.monotonic()
+    notes = tuple(session.notes(host, plugins))
+    results: list[Cleaned] = []
+    with Surgeon(host.root) as surgeon:
         for plugin in plugins:
-            if stop():
-                return
-            yield _clean(host, surgeon, plugin, dry_run, stop, progress)
-    finally:
-        surgeon.close()
+            if stop() is None:
+                progress(plugin)
+                host.forget()
+                results.append(_clean(host, surgeon, plugin, dry_run, stop))
+    return CleanReport(
+        run=RunInfo(
+            id=str(uuid.uuid4()), started_at=started.isoformat(timespec="seconds"),
+            duration=time.monotonic() - start, mode="live" if host.live else "rootfs",
+            root=printable(host.root.top), profile=host.profile.name,
+        ),
+        dry_run=dry_run, stopped_by=stop(), results=tuple(results), notes=notes,
+    )
 
 
 def _clean(
-    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool,
-    stop: Callable[[], bool], progress: Progress,
+    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop
 ) -> Cleaned:
     start, tally, status, message = time.monotonic(), Tally(), CleanStatus.DONE, ""
-    progress(plugin, None)
     try:
         for action in plugin.verb(host):
-            if stop():
+            if stop() is not None:
                 break
             step = Step(action, Outcome.PLANNED) if dry_run else apply(host, surgeon, action)
             tally.add(step)
-            progress(plugin, step)
     except Skip as skip:
         status, message = CleanStatus.SKIP, printable(str(skip))
     except Undecided as undecided:
@@ -112,30 +123,3 @@ def _perform(host: Host, surgeon: Surgeon, action: Action) -> int | None:
             host.run(*argv, timeout=timeout, env=dict(env))
             return None
 
-
-def report(
-    host: Host,
-    plugins: Sequence[Plugin],
-    *,
-    dry_run: bool,
-    stop: Callable[[], bool] = lambda: False,
-    signal: Callable[[], int | None] = lambda: None,
-    progress: Progress = lambda plugin, step: None,
-) -> CleanReport:
-    """Run PLUGINS over HOST and report; see clean() for DRY_RUN, STOP and PROGRESS."""
-    started, start = datetime.now(UTC), time.monotonic()
-    results = tuple(clean(host, plugins, dry_run=dry_run, stop=stop, progress=progress))
-    return CleanReport(
-        run=RunInfo(
-            id=str(uuid.uuid4()), started_at=started.isoformat(timespec="seconds"),
-            duration=time.monotonic() - start, mode="live" if host.live else "rootfs",
-            root=printable(host.root.top), profile=host.profile.name,
-        ),
-        dry_run=dry_run, complete=not stop(), signal=signal(), results=results,
-        warnings=tuple(notes(host, results, dry_run=dry_run)),
-    )
-
-
-def with_check(cleaned: CleanReport, check: Report) -> CleanReport:
-    """CLEANED with the report of the img-check that followed it."""
-    return replace(cleaned, check=check)

@@ -89,6 +89,11 @@ class Host:
         self.run.close()
         self._scratch.close()
 
+    def forget(self) -> None:
+        """Look every fact up anew: the image was changed."""
+        for name in [name for name in self.__dict__ if name.startswith("_kept_")]:
+            del self.__dict__[name]
+
     @property
     def live(self) -> bool:
         """True when the image is the running system, so that the kernel can be asked."""
@@ -197,6 +202,12 @@ class Host:
     def cloud(self) -> cloud.CloudInit:
         """cloud-init as configured and installed in the image."""
         return cloud.CloudInit(self.root)
+
+    def active(self, unit: str) -> bool:
+        """True when UNIT runs just now; without a running systemd nothing does."""
+        if not self.live or not self.root.is_dir("/run/systemd/system"):
+            return False
+        return self.run("systemctl", "is-active", "--quiet", unit, ok=range(256)).code == 0
 
     @once
     def boot(self) -> boot.Boot:

@@ -35,7 +35,7 @@ class Plugin:
     """A plugin, ready to use.
 
     `title` is the first line of its docstring and `explanation` the rest. `early` ones are started
-    first since they wait for something outside. `verb` is its check() or plan().
+    first since they wait for something outside; `phase` orders cleaners. `verb` is its check() or plan().
     """
 
     id: str
@@ -44,6 +44,7 @@ class Plugin:
     category: str
     references: tuple[str, ...]
     early: bool
+    phase: int
     verb: Callable[..., Iterator[Any]]
     source: str
 
@@ -161,7 +162,8 @@ def _plugin(module: ModuleType, verb: str) -> Plugin:
     return Plugin(
         id=name.replace("_", "-"), title=printable(title), explanation=explanation.strip(),
         category=_category(module, source), references=_references(module, source),
-        early=bool(getattr(module, "EARLY", False)), verb=getattr(module, verb), source=source,
+        early=bool(getattr(module, "EARLY", False)), phase=int(getattr(module, "PHASE", 0)),
+        verb=getattr(module, verb), source=source,
     )
 
 

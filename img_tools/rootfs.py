@@ -126,7 +126,7 @@ class RootFS:
         return self.top.rstrip("/") + self.resolve(path)
 
     @contextlib.contextmanager
-    def _directory(self, path: str) -> Iterator[int]:
+    def directory(self, path: str) -> Iterator[int]:
         """A descriptor of the directory PATH, which must be resolved already."""
         fd = os.open(self.top, _DIR_FLAGS & ~os.O_NOFOLLOW)
         try:
@@ -145,7 +145,7 @@ class RootFS:
         resolved = self.resolve(path, follow=follow)
         parent, name = os.path.split(resolved)
         try:
-            with self._directory(parent) as fd:
+            with self.directory(parent) as fd:
                 found = os.stat(name or ".", dir_fd=fd, follow_symlinks=False)
         except (OSError, ValueError) as error:
             if _absent(error):
@@ -174,7 +174,7 @@ class RootFS:
     def listdir(self, path: str) -> list[str]:
         """Sorted names in the directory PATH; empty when there is none."""
         try:
-            with self._directory(self.resolve(path)) as fd:
+            with self.directory(self.resolve(path)) as fd:
                 return sorted(os.listdir(fd))
         except (OSError, ValueError) as error:
             if _absent(error):
@@ -230,7 +230,7 @@ class RootFS:
         """
         top = self.resolve(path)
         try:
-            with self._directory(top) as fd:
+            with self.directory(top) as fd:
                 dev = os.fstat(fd).st_dev
                 yield from _walk(os.dup(fd), path.rstrip("/"), dev)
         except (OSError, ValueError) as error:
@@ -247,7 +247,7 @@ class RootFS:
         """
         parent, name = os.path.split(self.resolve(path))
         try:
-            with self._directory(parent) as directory:
+            with self.directory(parent) as directory:
                 return _open_regular(path, name or ".", directory)
         except (OSError, ValueError) as error:
             if _absent(error):

@@ -32,8 +32,13 @@ class Surgeon:
         self._root = root
         self._parent: tuple[str, int] | None = None
 
-    def close(self) -> None:
-        """Let the remembered directory go."""
+    def __enter__(self) -> Surgeon:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         if self._parent:
             os.close(self._parent[1])
             self._parent = None
@@ -41,7 +46,7 @@ class Surgeon:
     def _directory(self, path: str) -> int:
         """A descriptor of the directory PATH; the last one is kept, since actions come in runs."""
         if self._parent is None or self._parent[0] != path:
-            self.close()
+            self._forget()
             with self._root.directory(path) as fd:
                 self._parent = (path, os.dup(fd))
         return self._parent[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -11,19 +10,12 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from img_tools import __version__
+from img_tools.cli import common
 from img_tools.cli import main as shared
 
 if TYPE_CHECKING:
     from img_tools.model import Report, Result
     from img_tools.plugins import Plugin
-
-FORMATS = ("text", "json")
-SUFFIXES = {".txt": "text", ".json": "json"}
-
-
-def _ids(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
-
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
     if value != value:  # click's range lets "nan" pass
@@ -39,16 +31,17 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
 )
 @click.option("--root", default="/", metavar="DIR",
               help="Check the image mounted at DIR instead of the running system.")
-@click.option("--only", multiple=True, metavar="ID", callback=_ids,
+@click.option("--only", multiple=True, metavar="ID", callback=common.ids,
               help="Run these checks alone (repeat, or separate by commas).")
-@click.option("--skip", multiple=True, metavar="ID", callback=_ids, help="Leave these checks out.")
+@click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
+              help="Leave these checks out.")
 @click.option("--profile", metavar="NAME", help="Judge by this profile (default: marketplace).")
 @click.option("--policy", "policy_file", metavar="FILE",
               help="Read profile and disabled checks from FILE (default: "
                    "/etc/img-tools/policy.toml, if there).")
 @click.option("--plugin-dir", multiple=True, metavar="DIR", help="Load more checks from DIR.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True,
-              help="Format of the report on standard output.")
+@click.option("--format", "form", type=click.Choice(common.FORMATS), default="text",
+              show_default=True, help="Format of the report on standard output.")
 @click.option("-o", "outputs", multiple=True, metavar="FILE",
               help="Write one more report; .txt or .json tells its format.")
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
@@ -82,109 +75,29 @@ def command(
         from img_tools.report.json import schema as text
 
         return shared.write_stdout(text())
-    plugins = _plugins(plugin_dir)
+    plugins = common.load_plugins("checks", "check", plugin_dir)
     if list_them:
-        width = max(len(plugin.id) for plugin in plugins)
-        return shared.write_stdout(
-            "".join(f"{plugin.id:{width}}  {plugin.title}\n" for plugin in plugins))
+        return shared.write_stdout(common.listing(plugins))
     if explain:
-        return shared.write_stdout(_explain(plugins, explain))
-    profile, disabled = _policy(profile, policy_file, plugins)
-    chosen = _choose(plugins, only, (*skip, *(disabled - {*only})))
-    _demand(root, outputs)
+        return shared.write_stdout(common.explanation(plugins, explain, "img-check"))
+    profile, disabled = common.read_policy(profile, policy_file, plugins)
+    chosen = common.choose_plugins(plugins, only, (*skip, *(disabled - {*only})), "img-check")
+    common.demand("img-check", root, outputs)
     report = _report(root, plugins, chosen, profile, not no_refresh, jobs, timeout, fail_on, quiet)
     return _deliver(report, form, outputs, color, quiet, verbose)
-
-
-def _plugins(directories: tuple[str, ...]) -> list[Plugin]:
-    from img_tools import plugins
-
-    standard = os.path.join(plugins.SYSTEM_DIR, "checks")
-    found = [standard] if os.path.isdir(standard) else []
-    try:
-        return plugins.load("img_tools.checks", "check", [*found, *directories])
-    except plugins.PluginError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _choose(plugins: list[Plugin], only: tuple[str, ...], skip: tuple[str, ...]) -> list[Plugin]:
-    from img_tools.plugins import UnknownId, choose
-
-    try:
-        chosen = choose(plugins, only, skip)
-    except UnknownId as error:
-        raise click.UsageError(f"{error} (img-check --list shows them)") from None
-    if not chosen:
-        raise click.UsageError("no check is left to run: --only, --skip and the policy file "
-                               "exclude each other")
-    return chosen
-
-
-def _explain(plugins: list[Plugin], wanted: str) -> str:
-    (plugin,) = _choose(plugins, (wanted,), ())
-    references = "".join(f"  {reference}\n" for reference in plugin.references)
-    return (f"{plugin.id}: {plugin.title}\n\n{plugin.explanation}\n"
-            + (f"\nReferences:\n{references}" if references else ""))
-
-
-def _policy(
-    profile: str | None, path: str | None, plugins: list[Plugin]
-) -> tuple[str, frozenset[str]]:
-    """Name of the profile and the disabled checks; the command line outranks the file."""
-    from img_tools import policy
-    from img_tools.plugins import SYSTEM_DIR, UnknownId, choose
-
-    standard = os.path.join(SYSTEM_DIR, "policy.toml")
-    if path is None and os.path.lexists(standard):
-        path = standard
-    where = "--profile" if profile else f"{path}"
-    try:
-        loaded = policy.load(path) if path else policy.Policy()
-        name = policy.profile(profile or loaded.profile or policy.DEFAULT).name
-        choose(plugins, (), loaded.disabled)
-    except policy.UnknownProfile as error:
-        raise click.UsageError(f"{where}: {error}") from None
-    except UnknownId as error:
-        raise click.UsageError(f"{path}: disabled: {error}") from None
-    except policy.PolicyError as error:
-        raise click.UsageError(str(error)) from None
-    return name, frozenset(loaded.disabled)
-
-
-def _demand(root: str, outputs: tuple[str, ...]) -> None:
-    """Refuse before anything is done what would fail at the end."""
-    for path in outputs:
-        if os.path.splitext(path)[1] not in SUFFIXES:
-            raise click.UsageError(f"-o {path}: name it {' or '.join(SUFFIXES)}, "
-                                   "the ending tells the format")
-        if not os.access(os.path.dirname(path) or ".", os.W_OK | os.X_OK):
-            raise click.UsageError(f"-o {path}: no such directory, or not writable")
-        if os.path.isdir(path):
-            raise click.UsageError(f"-o {path}: is a directory")
-    if not root or not os.path.isdir(os.path.join(root, "etc")):
-        raise click.UsageError(f"--root {root}: not the root of an image (it has no etc/)")
-    if os.geteuid() != 0:
-        again = shlex.join(["img-check", *sys.argv[1:]])
-        raise click.UsageError(f"must run as root, or it would not see what others may not read: "
-                               f"sudo {again}")
 
 
 def _report(
     root: str, plugins: list[Plugin], chosen: list[Plugin], profile: str, refresh: bool,
     jobs: int | None, timeout: float, fail_on: str, quiet: bool,
 ) -> Report:
-    from img_tools import checking, policy
-    from img_tools.host import Host
-    from img_tools.rootfs import RootFS
-    from img_tools.runner import Runner
+    from img_tools import checking
 
-    tree = RootFS(root)
-    runner = Runner(tree.top, 0.9 * timeout)  # ends first, since it can name the command
-    host = Host(tree, runner, profile=policy.profile(profile), refresh=refresh)
+    host = common.open_host(root, profile, timeout, refresh=refresh)
     progress = _Progress(not quiet and sys.stderr is not None and sys.stderr.isatty())
     try:
         return checking.report(
-            host, chosen, jobs=jobs or min(8, (os.cpu_count() or 1) + 4), timeout=timeout,
+            host, chosen, jobs=jobs or common.default_jobs(), timeout=timeout,
             fail_on_warn=fail_on == "warn", progress=progress,
             left_out=[plugin.id for plugin in plugins if plugin not in chosen],
         )
@@ -218,18 +131,9 @@ def _deliver(
 
     plain = {"json": lambda: json.render(report),
              "text": lambda: text.render(report, quiet=quiet, verbose=verbose)}
-    failed: list[shared.Undelivered] = []
-    for path in outputs:
-        try:
-            shared.write_atomically(path, plain[SUFFIXES[os.path.splitext(path)[1]]]())
-        except shared.Undelivered as error:
-            failed.append(error)
     shown = plain["json"]() if form == "json" else text.render(
         report, colour=_coloured(color), width=_width(), quiet=quiet, verbose=verbose)
-    code = shared.write_stdout(shown) or report.exit_code
-    if failed:
-        raise failed[0]
-    return code
+    return common.deliver(plain, outputs, shown) or report.exit_code
 
 
 def _terminal() -> bool:

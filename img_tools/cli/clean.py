@@ -8,21 +8,29 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from img_tools import __version__
+from img_tools.cli import common
 from img_tools.cli import main as shared
 
 if TYPE_CHECKING:
     from img_tools.actions import CleanReport, Step
-    from img_tools.host import Host
     from img_tools.model import Report
     from img_tools.plugins import Plugin
 
 REFUSED = 3
+TIMEOUT = 120.0  # seconds for a command that says no other time
+
+
+class Refused(click.ClickException):
+    """The image cannot be cleaned now."""
+
+    exit_code = REFUSED
 
 
 @click.command(
@@ -33,14 +41,14 @@ REFUSED = 3
 )
 @click.option("--root", default="/", metavar="DIR",
               help="Clean the image mounted at DIR instead of the running system.")
-@click.option("--only", multiple=True, metavar="ID", callback=shared.ids,
+@click.option("--only", multiple=True, metavar="ID", callback=common.ids,
               help="Run these cleaners alone (repeat, or separate by commas).")
-@click.option("--skip", multiple=True, metavar="ID", callback=shared.ids,
+@click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
               help="Leave these cleaners out.")
 @click.option("--policy", "policy_file", metavar="FILE",
               help="Policy file for --check (default: /etc/img-tools/policy.toml, if there).")
 @click.option("--plugin-dir", multiple=True, metavar="DIR", help="Load more cleaners from DIR.")
-@click.option("--format", "form", type=click.Choice(shared.FORMATS), default="text",
+@click.option("--format", "form", type=click.Choice(common.FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
 @click.option("-o", "outputs", multiple=True, metavar="FILE",
               help="Write one more report; .txt or .json tells its format.")
@@ -64,50 +72,39 @@ def command(
     Removes what must not be in an image: histories, keys, logs, temporary files, the identity of
     this machine. Without --yes it shows what it would do, and asks on a terminal.
     """
-    plugins = shared.load_plugins("cleaners", "plan", plugin_dir)
+    plugins = common.load_plugins("cleaners", "plan", plugin_dir)
+    plugins.sort(key=lambda plugin: (plugin.phase, plugin.id))
     if list_them:
-        return shared.write_stdout(shared.listing(plugins))
+        return shared.write_stdout(common.listing(plugins))
     if explain:
-        return shared.write_stdout(shared.explanation(plugins, explain))
-    chosen = shared.choose_plugins(plugins, only, skip)
+        return shared.write_stdout(common.explanation(plugins, explain, "img-clean"))
+    chosen = common.choose_plugins(plugins, only, skip, "img-clean")
     if yes and dry_run:
         raise click.UsageError("--yes and --dry-run exclude each other")
-    if poweroff and root != "/":
-        raise click.UsageError("--poweroff goes with the running system, not with --root")
-    shared.demand("img-clean", root, outputs)
-    session = _Session(root, policy_file, quiet)
-    with _only_run(root):
+    if poweroff and os.path.realpath(root) != "/":
+        raise click.UsageError("--poweroff is for the running system, not for --root")
+    common.demand("img-clean", root, outputs)
+    with _Session(root, policy_file, quiet) as session:
         if not yes:
-            planned = session.clean(chosen, dry_run=True)
-            code = session.deliver(planned, form, outputs, verbose)
-            if dry_run or code or not _asked():
-                return code if dry_run or code else REFUSED
+            code = session.deliver(session.clean(chosen, dry_run=True), form, outputs, verbose)
+            if dry_run:
+                return code
+            if not _agreed():
+                return REFUSED
         report = session.clean(chosen, dry_run=False, check_after=check_after)
         code = session.deliver(report, form, outputs, verbose)
-        return session.poweroff(code) if poweroff else code
+        return session.power_off(code) if poweroff else code
 
 
-def _asked() -> bool:
+def _agreed() -> bool:
     """Ask on a terminal; elsewhere nobody can answer, and the answer is no."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
         shared.say("img-clean: nothing was changed; --yes carries the plan out")
         return False
-    return click.confirm("Carry this out?", default=False, err=True)
-
-
-@contextlib.contextmanager
-def _only_run(root: str) -> Iterator[None]:
-    """Hold a lock on the image's root directory itself, so that no lock file stays behind."""
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        raise shared.Refused(f"another img-clean is at work on {root}; wait for it") from None
-    try:
-        yield
-    finally:
-        os.close(fd)
+    if click.confirm("Carry this out?", default=False, err=True):
+        return True
+    shared.say("img-clean: nothing was changed")
+    return False
 
 
 class _Stopper:
@@ -115,9 +112,6 @@ class _Stopper:
 
     def __init__(self) -> None:
         self.number: int | None = None
-
-    def __call__(self) -> bool:
-        return self.number is not None
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
@@ -137,12 +131,27 @@ class _Stopper:
 
 
 class _Session:
-    """One run over one image."""
+    """One run over one image; no second one can start on it meanwhile."""
 
     def __init__(self, root: str, policy_file: str | None, quiet: bool) -> None:
-        self._profile, self._disabled = shared.policy(None, policy_file, None)
-        self._host = shared.open_host(root, self._profile, refresh=True)
+        self._checks = common.load_plugins("checks", "check", ())
+        profile, self._disabled = common.read_policy(None, policy_file, self._checks)
+        self._host = common.open_host(root, profile, TIMEOUT, refresh=True)
         self._quiet = quiet
+        self._lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+
+    def __enter__(self) -> _Session:
+        """Lock the image by its root directory itself, so that no lock file stays behind."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused("another img-clean is at work on this image; wait for it") from None
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        with shared.undisturbed():
+            self._host.close()
+        os.close(self._lock)
 
     def clean(
         self, plugins: list[Plugin], *, dry_run: bool, check_after: bool = False
@@ -150,24 +159,25 @@ class _Session:
         """Carry PLUGINS out, or plan them; then check, unless it was stopped."""
         from img_tools import cleaning
 
-        stop = _Stopper()
-        with stop.listening():
-            report = cleaning.report(self._host, plugins, dry_run=dry_run, stop=stop,
-                                     signal=lambda: stop.number, progress=self._progress)
-        if check_after and report.complete:
-            return cleaning.with_check(report, self._check())
+        stopper = _Stopper()
+        with stopper.listening():
+            report = cleaning.report(self._host, plugins, dry_run=dry_run,
+                                     stop=lambda: stopper.number, progress=self._progress)
+        if check_after and report.stopped_by is None:
+            report = replace(report, check=self._check())
         return report
 
     def _check(self) -> Report:
         from img_tools import checking
 
         self._host.forget()
-        plugins = shared.load_plugins("checks", "check", ())
-        chosen = shared.choose_plugins(plugins, (), tuple(self._disabled))
-        return checking.report(self._host, chosen, jobs=shared.default_jobs(), timeout=120.0)
+        if not self._quiet:
+            shared.say("img-clean: now img-check")
+        chosen = common.choose_plugins(self._checks, (), tuple(self._disabled), "img-check")
+        return checking.report(self._host, chosen, jobs=common.default_jobs(), timeout=TIMEOUT)
 
-    def _progress(self, plugin: Plugin, step: Step | None) -> None:
-        if not self._quiet and step is None:
+    def _progress(self, plugin: Plugin) -> None:
+        if not self._quiet:
             shared.say(f"img-clean: {plugin.id}: {plugin.title}")
 
     def deliver(
@@ -176,18 +186,18 @@ class _Session:
         """Write REPORT everywhere it is wanted; returns its exit code."""
         from img_tools.report import clean
 
-        texts = {"json": lambda: clean.render_json(report),
+        plain = {"json": lambda: clean.render_json(report),
                  "text": lambda: clean.render_text(report, verbose=verbose)}
-        return shared.deliver(texts, form, outputs) or report.exit_code
+        return common.deliver(plain, outputs, plain[form]()) or report.exit_code
 
-    def poweroff(self, code: int) -> int:
+    def power_off(self, code: int) -> int:
         """Power off when CODE says that all is well; a machine that is not clean stays on."""
         if code:
             shared.say("img-clean: not powered off, since not all went well")
             return code
         from img_tools import session
 
-        session.power_off(self._host)
+        session.power_off(self._host.run)
         return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from img_tools import __version__
 from img_tools.actions import Action, Cleaned, CleanReport, CleanStatus, Outcome, Run, Step
 from img_tools.model import printable
+from img_tools.report import text as check_text
 from img_tools.report.json import document as check_document
 from img_tools.report.json import run_document
 
@@ -33,11 +34,11 @@ def document(report: CleanReport) -> dict[str, Any]:
         "schema": "img-clean-report",
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "img-clean", "version": __version__},
-        "run": {**run_document(report.run), "complete": report.complete,
+        "run": {**run_document(report.run), "complete": report.stopped_by is None,
                 "mode_of_run": "dry-run" if report.dry_run else "apply"},
         "cleaners": [_cleaner(result) for result in report.results],
         "counts": report.counts,
-        "warnings": list(report.warnings),
+        "notes": list(report.notes),
         "verdict": report.verdict,
         "exit_code": report.exit_code,
         "check": check_document(report.check) if report.check else None,
@@ -65,19 +66,22 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def render_text(report: CleanReport, *, verbose: bool = False) -> str:
-    """REPORT as text, ending in a newline; the check's own report is not in it."""
-    return "\n".join(_lines(report, verbose)) + "\n"
+    """REPORT as text, ending in a newline, with the report of the check after it."""
+    lines = "\n".join(_lines(report, verbose)) + "\n"
+    if report.check:
+        lines += "\n" + check_text.render(report.check, quiet=True, verbose=verbose)
+    return lines
 
 
 def _lines(report: CleanReport, verbose: bool) -> Iterator[str]:
-    verb = "would do" if report.dry_run else "did"
-    yield f"img-clean {__version__} {verb} this at {report.run.root}:"
+    verb = "would do this to" if report.dry_run else "cleaned"
+    yield f"img-clean {__version__} {verb} {report.run.root}"
     yield ""
     for result in report.results:
-        if result.steps or result.message or verbose:
+        if result.steps or result.status is CleanStatus.FAILED or verbose:
             yield from _result(result, verbose)
-    for warning in report.warnings:
-        yield f"NOTE  {warning}"
+    for note in report.notes:
+        yield f"NOTE    {note}"
     yield ""
     yield _sentence(report)
 
@@ -107,6 +111,6 @@ def _sentence(report: CleanReport) -> str:
         return f"FAILED: {counts['actions_failed']} of {done} failed. The image is not clean."
     if any(result.status is CleanStatus.FAILED for result in report.results):
         return "FAILED: not everything could be planned. The image is not clean."
-    if not report.complete:
+    if report.stopped_by is not None:
         return f"STOPPED after {done}. The image is not clean; run img-clean --yes again."
     return f"DONE: {done}."

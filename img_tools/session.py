@@ -1,0 +1,61 @@
+"""The people and shells of the running system: what to tell them, and how it goes down."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+
+import psutil
+
+from img_tools.host import Host
+from img_tools.model import Undecided
+from img_tools.plugins import Plugin
+from img_tools.runner import Runner
+
+SHELLS = frozenset({"bash", "zsh", "fish", "ksh", "mksh", "tcsh"})
+
+
+def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
+    """What somebody should know before PLUGINS are carried out."""
+    ids = {plugin.id for plugin in plugins}
+    if "ssh-keys" in ids and not _password_login(host):
+        yield ("SSH keys are removed and no account has a password: once you are logged out, nobody "
+               "can log in to this machine. Be ready to take the snapshot.")
+    if "shell-history" in ids and host.live and _interactive():
+        yield ("the shell you typed this in writes its history again when it ends: power off with "
+               "--poweroff, or leave it with: kill -9 $$")
+
+
+def _password_login(host: Host) -> bool:
+    try:
+        accounts = host.accounts.all
+    except Undecided:
+        return False
+    return any(account.can_log_in and account.shadow_state is not None
+               and account.shadow_state.state.value == "set" for account in accounts)
+
+
+def _interactive() -> list[psutil.Process]:
+    """Shells that people type in: each may write its history when it ends."""
+    found = []
+    for process in psutil.process_iter(["name", "terminal"]):
+        if process.info["name"] in SHELLS and process.info["terminal"]:
+            found.append(process)
+    return found
+
+
+def power_off(run: Runner) -> None:
+    """Power the machine off, after killing the shells that would write their history first.
+
+    SIGKILL, since bash saves its history on SIGHUP and SIGTERM; our own parent is among them, so
+    that the hang-up of its terminal must not end us before the power does.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.sync()
+    for process in _interactive():
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    run("systemctl", "poweroff")
