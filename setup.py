@@ -25,5 +25,6 @@ setup(
               "img_tools.checks", "img_tools.cleaners"],
     package_dir={"img_tools.checks": "checks", "img_tools.cleaners": "cleaners"},
     package_data={"img_tools": ["py.typed"], "img_tools.schema": ["*.json"]},
-    entry_points={"console_scripts": ["img-check = img_tools.cli.check:main"]},
+    entry_points={"console_scripts": ["img-check = img_tools.cli.check:main",
+                                      "img-clean = img_tools.cli.clean:main"]},
 )

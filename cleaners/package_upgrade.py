@@ -14,5 +14,4 @@ PHASE = Phase.UPGRADE
 
 def plan(host: Host) -> Iterator[Action]:
     """Yield the upgrade, if there is anything to install."""
-    if host.packages.updates.all:
-        yield from host.packages.upgrade()
+    yield from host.packages.upgrade()

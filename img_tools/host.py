@@ -203,6 +203,16 @@ class Host:
         """cloud-init as configured and installed in the image."""
         return cloud.CloudInit(self.root)
 
+    @property
+    def journal_on_disk(self) -> bool:
+        """True while the running journald writes below /var/log/journal."""
+        for process in psutil.process_iter(["name"]) if self.live else ():
+            if process.info["name"] == "systemd-journal":
+                with contextlib.suppress(psutil.Error):
+                    return any(file.path.startswith("/var/log/journal/")
+                               for file in process.open_files())
+        return False
+
     def active(self, unit: str) -> bool:
         """True when UNIT runs just now; without a running systemd nothing does."""
         if not self.live or not self.root.is_dir("/run/systemd/system"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from img_tools.actions import Action
 from img_tools.model import Undecided
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
@@ -128,6 +129,15 @@ class PackageManager(Protocol):
         VERB is install, reinstall, remove, upgrade, refresh, repair, unhold, or security (what
         brings in the repository with the security updates).
         """
+
+    def upgrade(self) -> Iterator[Action]:
+        """What installs every pending update; nothing when there is none."""
+
+    def autoremove(self) -> Iterator[Action]:
+        """What removes packages that nothing needs any more; nothing when there is none."""
+
+    def purge(self, *packages: str) -> Action:
+        """What removes PACKAGES with their configuration."""
 
     def remedy(self, update: Update) -> str:
         """The command for a person that installs UPDATE."""

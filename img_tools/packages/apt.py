@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from img_tools.actions import Action
 from img_tools.model import Undecided, printable
 from img_tools.once import once
 from img_tools.packages import (
@@ -20,6 +21,7 @@ from img_tools.packages import (
     Repository,
     Update,
     Updates,
+    apt_actions,
     apt_policy,
     apt_refresh,
     apt_release,
@@ -261,6 +263,20 @@ class Apt:
     def newer(self, version: str, other: str) -> bool:
         """True when VERSION is later than OTHER, as dpkg orders them."""
         return DebVersion(version) > DebVersion(other)
+
+    def upgrade(self) -> Iterator[Action]:
+        """See PackageManager.upgrade; held packages are not waited for."""
+        pending = [update for update in self.updates.all if update.reason is Reason.PENDING]
+        if pending:
+            yield from apt_actions.upgrade(len(pending))
+
+    def autoremove(self) -> Iterator[Action]:
+        """See PackageManager.autoremove."""
+        return apt_actions.autoremove(self._run)
+
+    def purge(self, *packages: str) -> Action:
+        """See PackageManager.purge."""
+        return apt_actions.purge(*packages)
 
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person; see PackageManager.advice."""
