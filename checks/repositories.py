@@ -12,7 +12,7 @@ needed. A third-party source that the image's software needs may stay: waive it 
 import re
 from collections.abc import Iterator
 
-from img_tools.host import Host
+from img_tools.host import Host, Repository
 from img_tools.model import Finding, PackageRef, Undecided, fail, warn
 
 CATEGORY = "packages"
@@ -37,23 +37,27 @@ def check(host: Host) -> Iterator[Finding]:
                    f"{host.os_release.pretty_name}: clones never get them",
                    fix=host.advice("security"))
     for source in sources:
-        where = f"{source.uri} {source.suite}".strip()
-        found = {"path": source.path, "line": source.line}
-        if source.unsigned:
-            # Over plain HTTP whoever is on the way can replace a package that root installs.
-            make = fail if re.match(r"(http|ftp):", source.uri) else warn
-            yield make("unsigned-repository", f"packages from {where} are accepted without a "
-                       f"signature ({source.unsigned})", **found,
-                       fix="sign the archive and name its key with Signed-By, or remove the source")
-        if not source.official:
-            yield warn("third-party-repository", f"{where} is not one of the distribution's own "
-                       f"({source.origin or 'it has no index that names an origin'})", **found,
-                       fix="remove it if only the build needed it, else waive this finding")
+        yield from _about(source)
     if _is_droplet(host) and not any(MIRROR in source.uri for source in sources):
         yield warn("no-vendor-mirror", f"{MIRROR} is not among the sources: packages load slower "
                    "on Droplets", path=sources[0].path,
                    fix=f"use http://{MIRROR}/{host.os_release.id} as the distribution's mirror")
     yield from _orphans(host)
+
+
+def _about(source: Repository) -> Iterator[Finding]:
+    where = f"{source.uri} {source.suite}".strip()
+    if source.unsigned:
+        # Over plain HTTP whoever is on the way can replace a package that root installs.
+        make = fail if re.match(r"(http|ftp):", source.uri) else warn
+        yield make("unsigned-repository", f"packages from {where} are accepted without a signature "
+                   f"({source.unsigned})", path=source.path, line=source.line,
+                   fix="sign the archive and name its key with Signed-By, or remove the source")
+    if not source.official:
+        yield warn("third-party-repository", f"{where} is not one of the distribution's own "
+                   f"({source.origin or 'it has no index that names an origin'})",
+                   path=source.path, line=source.line,
+                   fix="remove it if only the build needed it, else waive this finding")
 
 
 def _is_droplet(host: Host) -> bool:

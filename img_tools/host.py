@@ -31,6 +31,7 @@ from img_tools.accounts import Account, Accounts, PasswordFiles, State
 from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
+from img_tools.packages import Repository
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
@@ -39,8 +40,8 @@ from img_tools.ssh_store import Stored
 from img_tools.sshkeys import private as private_key
 from img_tools.sshkeys import public as public_key
 
-__all__ = ["Account", "Filtering", "Firewall", "Home", "Host", "Lock", "OsRelease", "RootFS",
-           "State", "Stored", "private_key", "public_key"]
+__all__ = ["Account", "Filtering", "Firewall", "Home", "Host", "Lock", "OsRelease", "Repository",
+           "RootFS", "State", "Stored", "private_key", "public_key"]
 
 
 @dataclass(frozen=True, slots=True)

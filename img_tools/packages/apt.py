@@ -147,10 +147,14 @@ class Apt:
             raise Undecided("no package source is enabled (/etc/apt/sources.list, "
                             "/etc/apt/sources.list.d): updates cannot be judged")
         self._require_null()
-        if self._refresh:
-            return apt_refresh.refreshed(self._root, self._run, self._scratch, self._sources,
-                                         self._arch)
-        return apt_refresh.on_disk(self._root, self._scratch, self._sources, self._arch)
+        try:
+            if self._refresh:
+                return apt_refresh.refreshed(self._root, self._run, self._scratch, self._sources,
+                                             self._arch)
+            return apt_refresh.on_disk(self._root, self._scratch, self._sources, self._arch)
+        except OSError as error:  # no space, or a run that is being stopped
+            raise Undecided("package indexes could not be put into a private directory: "
+                            f"{error.strerror or error}") from None
 
     def _require_null(self) -> None:
         """Programs of a bare tree would make a file of /dev/null, or fail in strange words."""

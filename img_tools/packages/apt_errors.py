@@ -11,8 +11,6 @@ from img_tools.runner import CommandError, CommandMissing, Completed, Runner
 
 # (pattern, why, cure): the first that matches is the one. Texts of apt 1.2 (Ubuntu 16.04) to 3.0.
 _CAUSES: tuple[tuple[str, str, str], ...] = (
-    (r"/dev/null", "the image has no /dev/null",
-     "bind-mount the devices first: mount --bind /dev DIR/dev"),
     (r"resolv(e|ing) ", "the name of the server cannot be resolved",
      "check the network and the image's /etc/resolv.conf"),
     (r"apt-cdrom", "it is a CD-ROM", "take its line out of the sources"),
@@ -23,7 +21,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     (r"BADSIG|GPG error|signature|OpenPGP|clearsigned",
      "its signature is not valid", "use another mirror"),
     (r"is expired|Valid-Until", "its Release file has expired, so the mirror is no longer updated",
-     "use another mirror"),
+     "use another mirror; for an archived release, [check-valid-until=no]"),
     (r"not valid yet", "its Release file is from the future", "set the clock"),
     (r"doesn't have the component", "it does not have the component that is configured",
      "correct the component in the sources"),
@@ -41,8 +39,8 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
      "old-releases.ubuntu.com)"),
     (r"No space left", "there is no space left for the index", "free some space or memory"),
     (r"is not signed", "it is not signed", "use a signed archive"),
-    (r"[Mm]alformed|could not be read|Conflicting values", "apt cannot read its sources",
-     "correct them until apt-get update runs"),
+    (r"[Mm]alformed|Conflicting values", "apt cannot read this source",
+     "correct it and try apt-get update"),
     (r"dpkg was interrupted", "dpkg was interrupted", "run dpkg --configure -a"),
 )
 
@@ -62,6 +60,9 @@ def demand_updated(done: Completed) -> None:
     lines = [line for line in said.splitlines() if _FAILED.match(line)]
     if not lines and done.code == 0:
         return
+    if "/dev/null" in said:
+        raise Undecided("apt cannot use /dev/null in the image: mount --bind /dev DIR/dev, and do "
+                        "not mount the image with nodev")
     details = dict(re.findall(r"^Err:\d+ (\S+ \S+) .*\n +(.*)$", said, re.M))
     causes: dict[str, tuple[str, str]] = {}
     for line in lines:
@@ -70,17 +71,16 @@ def demand_updated(done: Completed) -> None:
         source = re.sub(r"/(In)?Release(\.gpg)?$", "", source)
         cause = _cause(f"{line} {details.get(source, '')}")
         if cause:
-            causes.setdefault(source, cause)
+            causes.setdefault(source or line[3:], cause)
     raise Undecided(f"package indexes could not be refreshed: {_told(causes, lines)}")
 
 
 def _told(causes: dict[str, tuple[str, str]], lines: Sequence[str]) -> str:
     if not causes:
         return printable("; ".join(lines[:3])) or "apt-get update failed and does not say why"
-    named = {source: cause for source, cause in causes.items() if source} or causes
-    reasons = [f"{source}: {why}" if source else why for source, (why, _) in named.items()]
+    reasons = [f"{source}: {why}" for source, (why, _) in causes.items()]
     more = f" (and {len(reasons) - 2} more)" if len(reasons) > 2 else ""
-    return printable("; ".join(reasons[:2]) + more + f"; {next(iter(named.values()))[1]}")
+    return printable("; ".join(reasons[:2]) + more + f"; {next(iter(causes.values()))[1]}")
 
 
 def _cause(text: str) -> tuple[str, str] | None:

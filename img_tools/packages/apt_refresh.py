@@ -31,11 +31,10 @@ from img_tools.scratch import Scratch
 ROOM = 256 << 20
 CACHE = "/var/cache/apt"
 
-# Read last, so that it outranks the configuration of the image.
+# Read last, so that it outranks the configuration of the image. APT::Update is nothing but hooks
+# (Pre-Invoke, Post-Invoke, Post-Invoke-Success, Post-Invoke-Stats, Auth-Failure) and Error-Mode.
 _COMMON = """\
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
+#clear APT::Update;
 #clear AptCli::Hooks;
 Debug::NoLocking "true";
 Dir::Cache "{top}/cache/";
@@ -59,9 +58,9 @@ Acquire::IndexTargets::deb::DEP-11-icons-large::DefaultEnabled "false";
 Acquire::IndexTargets::deb::CNF::DefaultEnabled "false";
 #clear Acquire::IndexTargets::deb-src;
 Acquire::Retries "1";
-Acquire::http::Timeout "15";
-Acquire::https::Timeout "15";
-Acquire::ftp::Timeout "15";
+Acquire::http::Timeout "10";
+Acquire::https::Timeout "10";
+Acquire::ftp::Timeout "10";
 """
 _PRIVATE = """\
 Dir::State::lists "{top}/lists/";

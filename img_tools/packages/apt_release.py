@@ -154,12 +154,16 @@ class System:
 
     @classmethod
     def read(cls, root: RootFS) -> System:
-        """As /etc/os-release states it; Debian 9 has the code name in VERSION alone."""
+        """As /etc/os-release states it; Debian 9 has the code name in VERSION alone.
+
+        What is built on Ubuntu names the Ubuntu release, whose archives it uses, as well.
+        """
         path = "/etc/os-release" if root.exists("/etc/os-release") else "/usr/lib/os-release"
         found = dict(re.findall(r'^(\w+)="?(.*?)"?\s*$', "\n".join(root.read_lines(path)), re.M))
         inside = re.search(r"\((\w+)", found.get("VERSION", ""))
-        return cls(found.get("ID", ""), found.get("VERSION_ID", ""),
-                   found.get("VERSION_CODENAME", "") or (inside[1].lower() if inside else ""))
+        names = (found.get("UBUNTU_CODENAME"), found.get("VERSION_CODENAME"),
+                 inside[1].lower() if inside else "")
+        return cls(found.get("ID", ""), found.get("VERSION_ID", ""), next(filter(None, names), ""))
 
     def official(self, source: Source, release: Release | None, root: RootFS) -> bool:
         """True for the distribution's own archives and their mirrors, which keep its Origin."""

@@ -483,10 +483,10 @@ def test_refresh_writes_into_its_own_directory_and_clears_hooks(apt: Make) -> No
     backend, runner = apt({}, CURRENT, refresh=True)
     assert backend.updates.all == ()
     configuration = runner.configuration["update"]
-    for line in ("#clear APT::Update::Pre-Invoke;", "#clear APT::Update::Post-Invoke;",
-                 "#clear APT::Update::Post-Invoke-Success;", "#clear AptCli::Hooks;",
-                 'Debug::NoLocking "true";', 'APT::Update::Error-Mode "any";'):
-        assert line in configuration.splitlines()
+    lines = configuration.splitlines()
+    for line in ("#clear APT::Update;", "#clear AptCli::Hooks;", 'Debug::NoLocking "true";'):
+        assert line in lines
+    assert lines.index("#clear APT::Update;") < lines.index('APT::Update::Error-Mode "any";')
     assert 'Dir::State::lists "/tmp/img-check.' in configuration
     assert 'Dir::Cache "/tmp/img-check.' in configuration
     assert (runner.tmp[0] or "").startswith("/tmp/img-check.")
@@ -589,9 +589,9 @@ _COMPONENT = ("W: Skipping acquire of configured file 'mian/binary-amd64/Package
     (100, "", _SIZE, "the mirror is being updated"),
     (0, "", _COMPONENT, "http://a.example x: it does not have the component"),
     (100, "/usr/bin/apt-key: 95: cannot create /dev/null: Permission denied",
-     "W: GPG error: http://a.example x InRelease: gpgv required: /dev/null", "no /dev/null"),
+     "W: GPG error: http://a.example x InRelease: gpgv required", "cannot use /dev/null"),
     (100, "", "E: Malformed entry 1 in list file /etc/apt/sources.list (Suite)",
-     "apt cannot read its sources"),
+     "Malformed entry 1 in list file .*: apt cannot read this source"),
     (100, "", "E: something new", "E: something new"),
     (100, "", "", "does not say why"),
 ])

@@ -139,7 +139,8 @@ def test_nothing_is_written_and_no_hook_runs(toy: Toy) -> None:
     hook = '{ "touch /hooked"; };'
     (toy.tree / "etc/apt/apt.conf.d/99hooks").write_text(
         f"APT::Update::Pre-Invoke {hook}\nAPT::Update::Post-Invoke {hook}\n"
-        f"APT::Update::Post-Invoke-Success {hook}\nAptCli::Hooks::Upgrade {hook}\n"
+        f"APT::Update::Post-Invoke-Success {hook}\nAPT::Update::Post-Invoke-Stats {hook}\n"
+        f"AptCli::Hooks::Upgrade {hook}\n"
         'APT::Periodic::Update-Package-Lists "1";\n')
     for state in ("no lists", "lists of yesterday", "lists of today"):
         if state == "lists of today":
@@ -189,7 +190,7 @@ def test_sources_that_fail_are_named(toy: Toy, keys: tuple[Key, Key]) -> None:
         f"deb http://127.0.0.1:1/debian {toy.suite} main": ":1/debian.*cannot be reached",
         f"deb http://me:pw@no-such-host.invalid/debian {toy.suite} main":
             "//no-such-host.invalid/debian.*cannot be resolved",
-        "deb foo": "apt cannot read its sources",
+        "deb foo": "list file /etc/apt/sources.list.*apt cannot read this source",
     }.items():
         toy.configure(*good, line)
         checked = toy.check()
