@@ -9,7 +9,6 @@ makes new ones; the check says so when cloud-init is kept from it, since sshd wi
 refuses every connection.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from shlex import quote
@@ -26,9 +25,6 @@ REFERENCES = (
 
 HEAD = 1 << 16  # bytes read of a file; a private key begins well within
 MAX_FILES = 2000  # below /etc/ssh
-MAKES_KEYS = re.compile(r"ssh-keygen\b.*\s-\w*A|dpkg-reconfigure\b.*\bopenssh-server|sshd-keygen")
-UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/ssh*.service.d/*.conf",
-         "/usr/lib/systemd/system/sshd-keygen*.service")
 
 
 def check(host: Host) -> Iterator[Finding]:
@@ -102,38 +98,8 @@ def _regeneration(host: Host) -> Iterator[Finding]:
                    f"{deletes.text}, so that a clone keeps the host keys of its image",
                    path=deletes.path, line=deletes.line,
                    fix=f"remove line {deletes.line} of {deletes.path}")
-    why = _hindrance(host)
-    if why and not any(_makes_keys(host)):
+    why = host.no_host_keys
+    if why:
         yield fail("not-regenerated", f"nothing makes host keys on a clone: {why}; sshd without "
                    "host keys refuses every connection",
                    fix="have cloud-init run its module ssh, or run `ssh-keygen -A` at first boot")
-
-
-def _hindrance(host: Host) -> str | None:
-    """What keeps cloud-init from making host keys, or None."""
-    if not host.cloud.program:
-        return "cloud-init is not installed"
-    for obstacle in host.cloud.obstacles():
-        return obstacle.message
-    modules = host.cloud.setting("cloud_init_modules")
-    if modules and "ssh" not in modules.modules:
-        return f"{modules.path} leaves ssh out of cloud_init_modules"
-    types = host.cloud.setting("ssh_genkeytypes")
-    if types and not types.words:
-        return f"{types.path} line {types.line} says ssh_genkeytypes: []"
-    return None
-
-
-def _makes_keys(host: Host) -> Iterator[bool]:
-    """True for every unit or script of another kind that makes host keys at boot."""
-    for pattern in UNITS:
-        for entry in host.root.glob(pattern):
-            name = entry.path.rpartition("/")[2]
-            if not host.root.is_file(entry.path):
-                continue
-            text = host.root.read_text(entry.path, limit=HEAD)
-            # ConditionFirstBoot holds only while machine-id is missing or "uninitialized".
-            yield bool(MAKES_KEYS.search(text)) and "ConditionFirstBoot=yes" not in text and (
-                not name.endswith(".service") or host.units.starts(name))
-    script = host.script("/etc/rc.local")
-    yield bool(script and script.text and not script.flaws and MAKES_KEYS.search(script.text))

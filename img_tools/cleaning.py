@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from img_tools import session
-
 from img_tools.actions import (
     Action,
     Cleaned,

@@ -17,6 +17,7 @@ from img_tools import (
     boot,
     cloud,
     firewall,
+    host_keys,
     onboot,
     packages,
     policy,
@@ -219,6 +220,11 @@ class Host:
         if not self.live or not self.root.is_dir("/run/systemd/system"):
             return False
         return self.run("systemctl", "is-active", "--quiet", unit, ok=range(256)).code == 0
+
+    @once
+    def no_host_keys(self) -> str | None:
+        """Why a clone would have no SSH host keys, None when something makes them."""
+        return host_keys.hindrance(self.root, self.cloud, self.units)
 
     @once
     def boot(self) -> boot.Boot:

@@ -1,4 +1,6 @@
-"""What makes one machine itself, and caches: topics machine-id, identity and package-cache."""
+"""What makes one machine itself, and caches: topics machine-id, identity, network-leftovers
+and package-cache.
+"""
 
 from img_tools.catalogue.model import Residue, Treat
 from img_tools.model import Status
@@ -24,7 +26,6 @@ def _other(code: str, why: str, advice: str, *patterns: str, holds: bytes = b"")
                     advice=advice) for pattern in patterns]
 
 
-_LEASE = "addresses and identifiers the build machine got by DHCP"
 _NODE = "the name and key of this one node, which every Droplet would share"
 
 _IDENTITY = (
@@ -36,17 +37,6 @@ _IDENTITY = (
                "/boot/efi/NvVars"),
     *_identity("credential-secret", Status.FAIL, "the key of this machine's encrypted credentials, "
                "which every Droplet would share", "/var/lib/systemd/credential.secret"),
-    *_identity("dhcp-lease", Status.WARN, _LEASE,
-               "/var/lib/dhcp/dhclient*.lease*", "/var/lib/dhclient/*.lease*",
-               "/var/lib/dhcpcd/*.lease*", "/var/lib/dhcpcd/duid", "/var/lib/dhcpcd/secret",
-               "/var/lib/dhcpcd5/*.lease*", "/etc/dhcpcd.duid", "/etc/dhcpcd.secret",
-               "/var/lib/NetworkManager/*.lease*"),
-    *_identity("network-manager-state", Status.WARN, "networks this machine has seen, and the key "
-               "it derives its addresses from",
-               *(f"/var/lib/NetworkManager/{name}"
-                 for name in ("secret_key", "seen-bssids", "timestamps"))),
-    *_identity("persistent-net-rule", Status.WARN, "names a network card by the address of the "
-               "build machine's", "/etc/udev/rules.d/70-persistent-net.rules"),
     Residue("identity", "pollinate", "/var/cache/pollinate/seeded", Treat.REMOVE, Status.WARN,
             "keeps Droplets from fetching randomness at first boot", kind="present"),
     *_identity("docker-key", Status.FAIL, "the key that identifies this one Docker engine",
@@ -94,9 +84,37 @@ _IDENTITY = (
             "/var/lib/ubuntu-advantage/private/machine-token.json"),
 )
 
+_LEASE = "addresses and identifiers the build machine got by DHCP"
+
+
+def _network(code: str, why: str, *patterns: str) -> list[Residue]:
+    return [Residue("network-leftovers", code, pattern, Treat.REMOVE, Status.WARN, why)
+            for pattern in patterns]
+
+
+_NETWORK = (
+    *_network("dhcp-lease", _LEASE,
+               "/var/lib/dhcp/dhclient*.lease*", "/var/lib/dhclient/*.lease*",
+               "/var/lib/dhcpcd/*.lease*", "/var/lib/dhcpcd/duid", "/var/lib/dhcpcd/secret",
+               "/var/lib/dhcpcd5/*.lease*", "/etc/dhcpcd.duid", "/etc/dhcpcd.secret",
+               "/var/lib/NetworkManager/*.lease*"),
+    *_network("network-manager-state", "networks this machine has seen, and the key "
+               "it derives its addresses from",
+               *(f"/var/lib/NetworkManager/{name}"
+                 for name in ("secret_key", "seen-bssids", "timestamps"))),
+    *_network("persistent-net-rule", "names a network card by the address of the "
+               "build machine's", "/etc/udev/rules.d/70-persistent-net.rules"),
+    *_network("cloud-init-network", "network settings of the build machine, which cloud-init "
+              "writes anew on a clone",
+              "/etc/netplan/50-cloud-init.yaml", "/etc/network/interfaces.d/50-cloud-init*",
+              "/etc/systemd/network/10-cloud-init-*.network",
+              "/etc/systemd/network/10-cloud-init-*.link",
+              "/etc/NetworkManager/system-connections/cloud-init-*.nmconnection"),
+)
+
 _PACKAGE_CACHE = tuple(
     Residue("package-cache", "package-archive", f"/var/cache/apt/archives/{name}", Treat.REMOVE,
             Status.WARN, "downloaded, of no more use") for name in ("*.deb", "partial/*")
 )
 
-ROWS: tuple[Residue, ...] = (*_MACHINE_ID, *_IDENTITY, *_PACKAGE_CACHE)
+ROWS: tuple[Residue, ...] = (*_MACHINE_ID, *_IDENTITY, *_NETWORK, *_PACKAGE_CACHE)

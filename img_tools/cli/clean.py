@@ -19,7 +19,7 @@ from img_tools.cli import common
 from img_tools.cli import main as shared
 
 if TYPE_CHECKING:
-    from img_tools.actions import CleanReport, Step
+    from img_tools.actions import CleanReport
     from img_tools.model import Report
     from img_tools.plugins import Plugin
 

@@ -1,0 +1,51 @@
+"""Whether something makes SSH host keys at the first boot of a clone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from img_tools import scripts
+from img_tools.cloud import CloudInit
+from img_tools.rootfs import RootFS
+from img_tools.units import Units
+
+HEAD = 1 << 16  # bytes read of a unit
+MAKES_KEYS = re.compile(r"ssh-keygen\b.*\s-\w*A|dpkg-reconfigure\b.*\bopenssh-server|sshd-keygen")
+UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/ssh*.service.d/*.conf",
+         "/usr/lib/systemd/system/sshd-keygen*.service")
+
+
+def hindrance(root: RootFS, cloud: CloudInit, units: Units) -> str | None:
+    """Why a clone of the image at ROOT would have no host keys, or None."""
+    why = _of_cloud_init(cloud)
+    return why if why and not any(_makers(root, units)) else None
+
+
+def _of_cloud_init(cloud: CloudInit) -> str | None:
+    if not cloud.program:
+        return "cloud-init is not installed"
+    for obstacle in cloud.obstacles():
+        return obstacle.message
+    modules = cloud.setting("cloud_init_modules")
+    if modules and "ssh" not in modules.modules:
+        return f"{modules.path} leaves ssh out of cloud_init_modules"
+    types = cloud.setting("ssh_genkeytypes")
+    if types and not types.words:
+        return f"{types.path} line {types.line} says ssh_genkeytypes: []"
+    return None
+
+
+def _makers(root: RootFS, units: Units) -> Iterator[bool]:
+    """True for every unit or script of another kind that makes host keys at boot."""
+    for pattern in UNITS:
+        for entry in root.glob(pattern):
+            name = entry.path.rpartition("/")[2]
+            if not root.is_file(entry.path):
+                continue
+            text = root.read_text(entry.path, limit=HEAD)
+            # ConditionFirstBoot holds only while machine-id is missing or "uninitialized".
+            yield bool(MAKES_KEYS.search(text)) and "ConditionFirstBoot=yes" not in text and (
+                not name.endswith(".service") or units.starts(name))
+    script = scripts.read(root, "/etc/rc.local")
+    yield bool(script and script.text and not script.flaws and MAKES_KEYS.search(script.text))
