@@ -297,8 +297,8 @@ def _os_release(root: RootFS) -> OsRelease:
             os_release_file=root.host_path(path),
             include_lsb=False, include_uname=False, include_oslevel=False,
         ).os_release_info()
-    except ValueError:
-        raise Undecided(f"{path} is not UTF-8 text") from None
+    except ValueError as error:  # not UTF-8, or a quote that is never closed
+        raise Undecided(f"{path} cannot be understood: {error}") from None
     if not found.get("id"):
         raise Undecided(f"{path} has no ID")
     return OsRelease(
