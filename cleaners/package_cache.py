@@ -1,7 +1,7 @@
 """Remove packages that nothing needs any more, and downloaded ones
 
-Runs autoremove when it would remove something, and empties the download cache. Package indexes stay:
-without them the first `apt-get install` on a clone fails.
+Runs autoremove when it would remove something, and empties the download cache. Package indexes
+stay: without them the first `apt-get install` on a clone fails.
 """
 
 from collections.abc import Iterator

@@ -147,7 +147,7 @@ class Cleaned:
 class CleanReport:
     """Everything `img-clean` has to say.
 
-    `stopped_by` is the signal that ended it early. `check` is the report of `--check`, if asked for.
+    `stopped_by` is the signal that ended it early, `check` the report of `--check`.
     """
 
     run: RunInfo
@@ -172,7 +172,7 @@ class CleanReport:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 something failed, 128+n stopped by a signal; the check's own code counts."""
+        """0 all done, 1 something failed, 128+n stopped by signal n; then the check's own code."""
         if any(result.status is CleanStatus.FAILED for result in self.results):
             return 1
         if self.stopped_by is not None:

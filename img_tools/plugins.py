@@ -35,7 +35,8 @@ class Plugin:
     """A plugin, ready to use.
 
     `title` is the first line of its docstring and `explanation` the rest. `early` ones are started
-    first since they wait for something outside; `phase` orders cleaners. `verb` is its check() or plan().
+    first since they wait for something outside; `phase` orders cleaners.
+    `verb` is its check() or plan().
     """
 
     id: str

@@ -20,8 +20,8 @@ def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     """What somebody should know before PLUGINS are carried out."""
     ids = {plugin.id for plugin in plugins}
     if "ssh-keys" in ids and not _password_login(host):
-        yield ("SSH keys are removed and no account has a password: once you are logged out, nobody "
-               "can log in to this machine. Be ready to take the snapshot.")
+        yield ("SSH keys are removed and no account has a password: once you are logged out, "
+               "nobody can log in to this machine. Be ready to take the snapshot.")
     if "shell-history" in ids and host.live and _interactive():
         yield ("the shell you typed this in writes its history again when it ends: power off with "
                "--poweroff, or leave it with: kill -9 $$")

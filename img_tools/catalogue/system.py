@@ -1,5 +1,6 @@
-"""What makes one machine itself, and caches: topics machine-id, identity, network-leftovers
-and package-cache.
+"""What makes one machine itself, and caches.
+
+Topics machine-id, identity, network-leftovers and package-cache.
 """
 
 from img_tools.catalogue.model import Residue, Treat

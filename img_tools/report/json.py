@@ -39,6 +39,7 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def run_document(run: Run) -> dict[str, Any]:
+    """The plain values of RUN."""
     return {
         "id": run.id,
         "started_at": run.started_at,
