@@ -263,7 +263,7 @@ def test_a_file_in_the_image_that_is_no_program(chrooted):
 
 def test_a_machine_without_chroot_is_no_missing_program(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "PATH", "/nonexistent")
-    with pytest.raises(CommandError, match="`true` cannot be run: .*'chroot'") as raised:
+    with pytest.raises(CommandError, match=r"`true` cannot be run: .*'chroot'") as raised:
         Runner(str(tmp_path))("true")
     assert not isinstance(raised.value, CommandMissing)
 
