@@ -87,7 +87,7 @@ class Runner:
                 self._children.discard(child)
         if code == 127 and self.top != "/" and _NO_PROGRAM.fullmatch(stderr):
             raise CommandMissing(argv, "is not in the image")
-        if code not in ok:
+        if code is None or code not in ok:
             raise CommandError(argv, _ending(code), stdout, stderr)
         return Completed(tuple(argv), code, stdout, stderr)
 
@@ -191,7 +191,9 @@ def _fd(stream: IO[bytes] | None) -> int:
 
 
 def _ending(code: int | None) -> str:
-    if code is None or code >= 0:
+    if code is None:
+        return "cannot be ended: it is stuck in the kernel"
+    if code >= 0:
         return f"exited with {code}"
     with contextlib.suppress(ValueError):
         return f"was killed by {signal.Signals(-code).name}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import traceback
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -70,6 +72,26 @@ def test_a_refusal_says_where_it_arose_and_does_not_grow():
         places.append([(frame.name, frame.lineno) for frame in frames][1:])
     assert places[0] == places[1] == places[2]
     assert places[0][-1][0] == "fact"
+
+
+def test_a_refusal_holds_nothing_of_its_time():
+    class Open:
+        """Stands for a file."""
+
+    class Holder:
+        @once
+        def fact(self) -> None:
+            """Fails with something open."""
+            held = Open()
+            seen.append(weakref.ref(held))
+            raise ValueError("why")
+
+    seen: list[weakref.ref[Open]] = []
+    holder = Holder()
+    with pytest.raises(ValueError, match="why"):
+        holder.fact  # noqa: B018
+    gc.collect()
+    assert seen[0]() is None
 
 
 def test_nothing_is_a_value_too():

@@ -108,6 +108,13 @@ def test_a_link_resolves_inside_the_image_as_after_chroot(tree):
     assert root.readlink("/nonesuch") is None
 
 
+def test_a_relative_link_starts_where_it_lies(tree):
+    root = tree({"/a/b/link": Link("x"), "/a/b/up": Link("../y"), "/a/b/x": "b", "/a/y": "a",
+                 "/x": "top", "/y": "top"})
+    assert root.read_text("/a/b/link") == "b"
+    assert root.read_text("/a/b/up") == "a"
+
+
 def test_dots_above_the_top_stay_at_the_top(tree):
     root = tree({"/x": "X"})
     assert root.resolve("/../../..") == "/"
@@ -430,6 +437,80 @@ def test_a_directory_that_cannot_be_read_is_unreadable_and_not_empty(tree, tmp_p
         root.listdir("/t/d")
     with pytest.raises(Unreadable, match="Permission denied"):
         root.stat("/t/d/x")
+    assert descriptors() == before
+
+
+def failing(function: Callable[..., object], name: str) -> Callable[..., object]:
+    """FUNCTION on a disk that cannot read NAME."""
+    def call(path: object, *rest: object, **more: object) -> object:
+        if path == name or str(path).endswith(f"/{name}"):
+            raise OSError(5, "Input/output error")
+        return function(path, *rest, **more)
+
+    return call
+
+
+@pytest.mark.parametrize(("function", "look"), [
+    ("readlink", lambda root: root.resolve("/t/bad/x")),
+    ("readlink", lambda root: root.stat("/t/bad", follow=True)),
+    ("stat", lambda root: root.stat("/t/bad")),
+    ("stat", lambda root: root.read_bytes("/t/bad")),
+    ("open", lambda root: root.read_bytes("/t/bad")),
+])
+def test_a_broken_disk_is_unreadable_and_not_absent(tree, monkeypatch, function, look):
+    root = tree({"/t/bad": "x"})
+    monkeypatch.setattr(os, function, failing(getattr(os, function), "bad"))
+    with pytest.raises(Unreadable, match="/t/bad: Input/output error"):
+        look(root)
+
+
+def test_content_that_cannot_be_read_is_unreadable(tree, monkeypatch):
+    root = tree({"/bad": "x"})
+
+    class Broken:
+        def __enter__(self) -> Broken:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def fileno(self) -> int:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(root, "open", lambda path: Broken())
+    with pytest.raises(Unreadable, match="/bad: Input/output error"):
+        root.read_bytes("/bad")
+
+
+def test_a_directory_whose_reading_breaks_off_is_unreadable(tree, monkeypatch):
+    root = tree({"/t/x": ""})
+
+    class Broken:
+        def __next__(self) -> object:
+            raise OSError(5, "Input/output error")
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(os, "scandir", lambda fd: Broken())
+    with pytest.raises(Unreadable, match="/t: Input/output error"):
+        list(root.walk("/t"))
+
+
+def test_a_file_that_became_a_pipe_meanwhile_is_refused(tree, tmp_path, monkeypatch):
+    root = tree({"/x": "x"})
+    real = os.open
+
+    def swapping(path: object, *rest: object, **more: object) -> int:
+        if path == "x":
+            os.unlink(tmp_path / "image/x")
+            os.mkfifo(tmp_path / "image/x")
+        return real(path, *rest, **more)  # type: ignore[arg-type]
+
+    before = descriptors()
+    monkeypatch.setattr(os, "open", swapping)
+    with pytest.raises(Unreadable, match="a named pipe, not a regular file"):
+        root.read_bytes("/x")
     assert descriptors() == before
 
 

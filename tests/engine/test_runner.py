@@ -92,6 +92,8 @@ def test_a_failure_shows_command_code_and_last_lines_made_printable(run):
     assert "exited with 4: two; three; \\x1b[31mfour" in text
     assert text.startswith("`sh -c ")
     assert "one;" not in text
+    assert raised.value.stderr == "one\ntwo\nthree\n\x1b[31mfour\n"
+    assert raised.value.stdout == ""
     assert isinstance(raised.value, Undecided)
 
 
@@ -256,6 +258,13 @@ def test_a_signal_inside_the_image_is_named(chrooted):
 def test_a_file_in_the_image_that_is_no_program(chrooted):
     with pytest.raises(CommandError, match="exited with 126") as raised:
         chrooted("/etc/only-here")
+    assert not isinstance(raised.value, CommandMissing)
+
+
+def test_a_machine_without_chroot_is_no_missing_program(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "PATH", "/nonexistent")
+    with pytest.raises(CommandError, match=r"`true` cannot be run: .*'chroot'") as raised:
+        Runner(str(tmp_path))("true")
     assert not isinstance(raised.value, CommandMissing)
 
 
