@@ -104,6 +104,7 @@ class CleanStatus(StrEnum):
     PLANNED = "planned"
     FAILED = "failed"
     SKIP = "skip"
+    STOPPED = "stopped"  # a signal came before its end, or before its turn
 
 
 SHOWN = 1000  # steps kept of one cleaner besides those that failed; the rest are counted
@@ -116,15 +117,16 @@ class Tally:
         self.steps: list[Step] = []
         self.outcomes: Counter[Outcome] = Counter()
         self.size = 0
-        self._failures = 0
+        self._failures = 0  # of those kept
 
     def add(self, step: Step) -> None:
         """Take STEP into account."""
         self.outcomes[step.outcome] += 1
         self.size += step.size or 0
         failed = step.outcome is Outcome.FAILED
-        self._failures += failed
-        if len(self.steps) - self._failures < SHOWN or (failed and self._failures <= SHOWN):
+        kept = self._failures if failed else len(self.steps) - self._failures
+        if kept < SHOWN:
+            self._failures += failed
             self.steps.append(step)
 
 
@@ -140,7 +142,6 @@ class Cleaned:
     counts: dict[Outcome, int]
     size: int
     duration: float
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,15 +167,23 @@ class CleanReport:
             "actions": actions.total(), "actions_failed": actions[Outcome.FAILED]}
 
     @property
+    def failed(self) -> bool:
+        """Whether anything failed, of the cleaning or of the check."""
+        return (any(result.status is CleanStatus.FAILED for result in self.results)
+                or bool(self.check and self.check.exit_code == 1))
+
+    @property
     def verdict(self) -> str:
         """fail, error (stopped before the end, or the check could not decide) or pass."""
-        return {0: "pass", 1: "fail"}.get(self.exit_code, "error")
+        if self.failed:
+            return "fail"
+        return "error" if self.exit_code else "pass"
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 something failed, 128+n stopped by signal n; then the check's own code."""
-        if any(result.status is CleanStatus.FAILED for result in self.results):
-            return 1
+        """128+n stopped by signal n, 1 something failed, 0 all done; then the check's own code."""
         if self.stopped_by is not None:
             return 128 + self.stopped_by
+        if self.failed:
+            return 1
         return self.check.exit_code if self.check else 0

@@ -49,14 +49,17 @@ def report(
     plugin as it begins.
     """
     started, start = datetime.now(UTC), time.monotonic()
-    notes = tuple(session.notes(host, plugins))
+    notes = _notes(host, plugins)
     results: list[Cleaned] = []
     with Surgeon(host.root) as surgeon:
         for plugin in plugins:
-            if stop() is None:
-                progress(plugin)
-                host.forget()
-                results.append(_clean(host, surgeon, plugin, dry_run, stop))
+            if stop() is not None:
+                results.append(_left_out(plugin))
+                continue
+            progress(plugin)
+            host.forget()
+            results.append(_clean(host, surgeon, plugin, dry_run, stop))
+            surgeon.forget()
     return CleanReport(
         run=RunInfo(
             id=str(uuid.uuid4()), started_at=started.isoformat(timespec="seconds"),
@@ -67,16 +70,24 @@ def report(
     )
 
 
+def _notes(host: Host, plugins: Sequence[Plugin]) -> tuple[str, ...]:
+    try:
+        return tuple(session.notes(host, plugins))
+    except Undecided as undecided:  # a note missing must not keep the rest from being cleaned
+        return (f"it cannot be told who can still log in: {printable(str(undecided))}",)
+
+
+def _left_out(plugin: Plugin) -> Cleaned:
+    return Cleaned(id=plugin.id, title=plugin.title, status=CleanStatus.STOPPED,
+                   message="its turn did not come", steps=(), counts={}, size=0, duration=0.0)
+
+
 def _clean(
     host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop
 ) -> Cleaned:
-    start, tally, status, message = time.monotonic(), Tally(), CleanStatus.DONE, ""
+    start, tally = time.monotonic(), Tally()
     try:
-        for action in plugin.verb(host):
-            if stop() is not None:
-                break
-            step = Step(action, Outcome.PLANNED) if dry_run else apply(host, surgeon, action)
-            tally.add(step)
+        status, message = _carry_out(host, surgeon, plugin, dry_run, stop, tally)
     except Skip as skip:
         status, message = CleanStatus.SKIP, printable(str(skip))
     except Undecided as undecided:
@@ -86,13 +97,24 @@ def _clean(
         message = printable(f"the cleaner itself failed: {type(error).__name__}: {error}")
     if tally.outcomes[Outcome.FAILED]:
         status = CleanStatus.FAILED
-    elif status is CleanStatus.DONE and dry_run:
-        status = CleanStatus.PLANNED
     return Cleaned(
         id=plugin.id, title=plugin.title, status=status, message=message,
         steps=tuple(tally.steps), counts=dict(tally.outcomes), size=tally.size,
         duration=time.monotonic() - start,
     )
+
+
+def _carry_out(
+    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop, tally: Tally
+) -> tuple[CleanStatus, str]:
+    for action in plugin.verb(host):
+        if stop() is not None:
+            return CleanStatus.STOPPED, "stopped before its end"
+        if not isinstance(action, Action):
+            raise TypeError(f"it asked for a {type(action).__name__}, which is no action")
+        step = Step(action, Outcome.PLANNED) if dry_run else apply(host, surgeon, action)
+        tally.add(step)
+    return (CleanStatus.PLANNED if dry_run else CleanStatus.DONE), ""
 
 
 def apply(host: Host, surgeon: Surgeon, action: Action) -> Step:
@@ -103,7 +125,7 @@ def apply(host: Host, surgeon: Surgeon, action: Action) -> Step:
         return Step(action, Outcome.ABSENT)
     except OSError as error:
         return Step(action, Outcome.FAILED, error=printable(error.strerror or str(error)))
-    except Undecided as error:
+    except (Undecided, ValueError) as error:  # ValueError: a NUL in a name, no bits of a mode
         return Step(action, Outcome.FAILED, error=printable(str(error)))
     return Step(action, Outcome.DONE, size)
 
@@ -119,6 +141,6 @@ def _perform(host: Host, surgeon: Surgeon, action: Action) -> int | None:
         case Write(path, content, mode):
             return surgeon.write(path, os.fsencode(content), mode)
         case Run(argv, _, timeout, env):
+            surgeon.forget()  # the command may replace what it holds
             host.run(*argv, timeout=timeout, env=dict(env))
             return None
-

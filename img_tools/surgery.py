@@ -2,7 +2,8 @@
 
 Every path is taken apart into directory descriptors opened with O_NOFOLLOW, so that a link swapped
 in for a directory after the plan was made makes the step fail instead of leading elsewhere.
-Removing takes a link, never its target, and never enters another file system.
+Removing takes a link, never its target, and never enters another mount: a bind mount has the device
+of what it shows, so mounts are told apart by their ids.
 """
 
 from __future__ import annotations
@@ -10,11 +11,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
-from collections.abc import Iterator
 
 from img_tools.rootfs import RootFS
+
+MAX_OPEN = 100  # levels kept open; what lies deeper is moved up first
+MAX_PASSES = 1000  # times that happens; a tree that is deeper still is being added to
+# Emptied or removed as a whole by nobody who means it.
+SYSTEM = frozenset({
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/mnt",
+    "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/usr", "/var", "/var/cache",
+    "/var/lib", "/var/log", "/var/spool",
+})
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -24,8 +32,8 @@ _DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class Surgeon:
     """Changes files of the image at ROOT.
 
-    Paths are resolved but for their last name (RootFS.resolve with follow=False). Every method
-    raises OSError, FileNotFoundError for a missing path, and returns the bytes it concerned.
+    Paths have no links but for their last name. Every method raises OSError, FileNotFoundError for
+    a missing path, and returns the bytes it concerned.
     """
 
     def __init__(self, root: RootFS) -> None:
@@ -36,9 +44,10 @@ class Surgeon:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Let go of the directory kept open: somebody else may have replaced it."""
         if self._parent:
             os.close(self._parent[1])
             self._parent = None
@@ -46,49 +55,67 @@ class Surgeon:
     def _directory(self, path: str) -> int:
         """A descriptor of the directory PATH; the last one is kept, since actions come in runs."""
         if self._parent is None or self._parent[0] != path:
-            self._forget()
-            with self._root.directory(path) as fd:
-                self._parent = (path, os.dup(fd))
+            self.forget()
+            try:
+                with self._root.directory(path) as fd:
+                    self._parent = (path, os.dup(fd))
+            except NotADirectoryError:  # a file stands there, so that nothing can lie below
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
         return self._parent[1]
 
     def remove(self, path: str) -> int:
         """Remove the file, link or tree at PATH."""
-        parent, name = os.path.split(path)
-        if not name:
-            raise OSError(errno.EBUSY, "the root directory cannot be removed")
+        parent, name = _take_apart(path)
         fd = self._directory(parent)
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
             os.unlink(name, dir_fd=fd)
-            return found.st_size
-        dev = os.fstat(fd).st_dev
-        if found.st_dev != dev:
-            raise OSError(errno.EBUSY, "is a mount point")
-        return _remove_tree(name, fd, dev)
+            return found.st_size if stat.S_ISREG(found.st_mode) else 0
+        _spare_system(path)
+        return _remove_tree(name, fd)
 
     def empty(self, path: str) -> int:
-        """Remove everything in the directory PATH, which stays."""
+        """Remove everything in the directory PATH, which stays; it may be a mount itself."""
+        _take_apart(path)
+        _spare_system(path)
+        self.forget()
         with self._root.directory(path) as fd:
-            return _empty(fd, os.fstat(fd).st_dev)
+            return _empty(fd)
 
     def truncate(self, path: str) -> int:
-        """Cut the regular file PATH to nothing, keeping inode, owner and mode."""
-        parent, name = os.path.split(path)
-        fd = os.open(name, _FILE, dir_fd=self._directory(parent))
+        """Cut the regular file PATH to nothing, keeping inode, owner and mode.
+
+        A file that has other names too is left alone: whoever could make a link in a directory of
+        logs would choose what root destroys.
+        """
+        parent, name = _take_apart(path)
+        directory = self._directory(parent)
+        before = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        _demand_plain(before)  # before it is opened: a device might act on that
+        fd = os.open(name, _FILE, dir_fd=directory)
         try:
             found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
+            _demand_plain(found)
+            if (found.st_dev, found.st_ino) != (before.st_dev, before.st_ino):
+                raise OSError(errno.EAGAIN, "was replaced while it was looked at")
             os.ftruncate(fd, 0)
             return found.st_size
         finally:
             os.close(fd)
 
     def write(self, path: str, content: bytes, mode: int) -> int:
-        """Put a file of CONTENT and MODE at PATH, whole or not at all; a link there is replaced."""
-        parent, name = os.path.split(path)
-        directory = self._directory(parent)
-        draft = f".{name}.{secrets.token_hex(4)}"
+        """Put a file of CONTENT and MODE at PATH, whole or not at all; a link there is replaced.
+
+        The name of the draft is always the same, so that what a killed run left is replaced too.
+        """
+        parent, name = _take_apart(path)
+        try:
+            directory = self._directory(parent)
+        except FileNotFoundError:
+            raise OSError(errno.ENOTDIR, "its directory is missing") from None
+        draft = f".{name}.img-clean"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=directory)
         fd = os.open(draft, _DRAFT, 0o600, dir_fd=directory)
         try:
             with os.fdopen(fd, "wb") as file:
@@ -104,61 +131,153 @@ class Surgeon:
         return len(content)
 
 
-def _remove_tree(name: str, parent: int, dev: int) -> int:
-    """Remove the directory NAME in PARENT with all below it that is on the device DEV."""
-    fd = os.open(name, _DIRECTORY, dir_fd=parent)
+def _take_apart(path: str) -> tuple[str, str]:
+    """Directory and name of PATH, which must be absolute and plain: `..` would leave the image."""
+    parts = path.split("/")
+    plain = path == "/" or (parts[0] == "" and len(parts) > 1 and all(parts[1:]))
+    if not plain or {".", ".."} & {*parts}:
+        raise OSError(errno.EINVAL, "not a plain absolute path")
+    return os.path.split(path)
+
+
+def _spare_system(path: str) -> None:
+    if path in SYSTEM:
+        raise OSError(errno.EPERM, "a directory of the system, which stays")
+
+
+def _demand_plain(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if found.st_nlink > 1:
+        raise OSError(errno.EMLINK, f"has {found.st_nlink} names (hard links), and its content may "
+                                    "belong to another one: look at it and remove it by hand")
+
+
+# -- trees -----------------------------------------------------------------------------------------
+
+
+def _remove_tree(name: str, parent: int) -> int:
+    """Remove the directory NAME in PARENT with all below it that is on the same mount."""
+    fd = _enter(name, parent, _mount(parent))
     try:
-        size = _empty(fd, dev)
+        size = _empty(fd)
     finally:
         os.close(fd)
-    os.rmdir(name, dir_fd=parent)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=parent)
     return size
 
 
-def _empty(top: int, dev: int) -> int:
-    """Remove all below the directory TOP; one error does not spare the rest, the first is raised.
-
-    Goes down by one descriptor a level and comes up through `..`-less parents: a stack of our own,
-    since hostile trees are deeper than Python's.
-    """
+def _empty(top: int) -> int:
+    """Remove all below the directory TOP. An error does not spare the rest; the first is raised."""
     size = 0
-    first: OSError | None = None
-    stack: list[tuple[str, int, Iterator[os.DirEntry[str]]]] = [("", os.dup(top), _scan(top))]
-    try:
-        while stack:
-            name, fd, entries = stack[-1]
-            try:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        deeper = _enter(entry.name, fd, dev)
-                        stack.append((entry.name, deeper, _scan(deeper)))
-                        break
-                    size += entry.stat(follow_symlinks=False).st_size
-                    os.unlink(entry.name, dir_fd=fd)
-                else:
-                    stack.pop()
-                    os.close(fd)
-                    if stack:
-                        os.rmdir(name, dir_fd=stack[-1][1])
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                first = first or error
-    finally:
-        for _, fd, _ in stack:
+    for _ in range(MAX_PASSES):
+        sweep = _Sweep(top)
+        sweep.run()
+        size += sweep.size
+        if not sweep.moved:
+            if sweep.error:
+                raise sweep.error
+            return size
+    raise OSError(errno.EBUSY, "something adds to it faster than it can be removed")
+
+
+class _Level:
+    """An open directory on the way down. Owns the descriptor FD."""
+
+    def __init__(self, name: str, fd: int) -> None:
+        self.name = name
+        self.fd = fd
+        try:
+            self.entries = os.scandir(fd)
+        except BaseException:
             os.close(fd)
-    if first:
-        raise first
-    return size
+            raise
+
+    def close(self) -> None:
+        """Let the descriptors go."""
+        self.entries.close()
+        os.close(self.fd)
 
 
-def _scan(fd: int) -> Iterator[os.DirEntry[str]]:
-    return os.scandir(fd)
+class _Sweep:
+    """One pass over all below TOP. `size` is the bytes that went, `error` the first that came.
 
+    A stack of our own, since hostile trees are deeper than Python's; and what lies deeper than
+    MAX_OPEN is `moved` into TOP for the next pass, since they are deeper than descriptors last.
+    """
 
-def _enter(name: str, parent: int, dev: int) -> int:
-    fd = os.open(name, _DIRECTORY, dir_fd=parent)
-    if os.fstat(fd).st_dev != dev:
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._mount = _mount(top)
+        self._stack: list[_Level] = []
+        self.size = 0
+        self.moved = 0
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        """Do it."""
+        try:
+            # Not dup(): the position in the directory would be shared with TOP's other users.
+            self._stack.append(_Level("", os.open(".", _DIRECTORY, dir_fd=self._top)))
+            while self._stack:
+                try:
+                    self._step(self._stack[-1])
+                except FileNotFoundError:  # gone since: a live system
+                    continue
+                except OSError as error:
+                    self.error = self.error or error
+        finally:
+            for level in self._stack:
+                level.close()
+
+    def _step(self, level: _Level) -> None:
+        """Go on in LEVEL until it is done or there is a directory to go down into."""
+        for entry in level.entries:
+            if entry.is_dir(follow_symlinks=False):
+                self._down(entry.name, level.fd)
+                return
+            found = entry.stat(follow_symlinks=False)
+            os.unlink(entry.name, dir_fd=level.fd)
+            if stat.S_ISREG(found.st_mode):
+                self.size += found.st_size
+        self._stack.pop().close()
+        if self._stack:
+            os.rmdir(level.name, dir_fd=self._stack[-1].fd)
+
+    def _down(self, name: str, parent: int) -> None:
+        fd = _enter(name, parent, self._mount)
+        if len(self._stack) < MAX_OPEN:
+            self._stack.append(_Level(name, fd))
+            return
+        inode = os.fstat(fd).st_ino
         os.close(fd)
-        raise OSError(errno.EBUSY, f"{name} is a mount point")
+        os.rename(name, f".img-clean.{inode}.{self.moved}", src_dir_fd=parent, dst_dir_fd=self._top)
+        self.moved += 1
+
+
+def _enter(name: str, parent: int, mount: bytes) -> int:
+    """The directory NAME in PARENT, opened. Raises OSError unless it lies on MOUNT."""
+    fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    try:
+        if _mount(fd) != mount:
+            raise OSError(errno.EBUSY, f"{name} is a mount point")
+    except BaseException:
+        os.close(fd)
+        raise
     return fd
+
+
+def _mount(fd: int) -> bytes:
+    """The id of the mount that FD lies on (proc(5): /proc/PID/fdinfo, Linux 3.15 and later)."""
+    try:
+        info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise OSError(errno.ENOTSUP, "without /proc mount points cannot be told") from None
+    try:
+        for line in os.read(info, 4096).splitlines():
+            if line.startswith(b"mnt_id:"):
+                return line.split()[1]
+    finally:
+        os.close(info)
+    raise OSError(errno.ENOTSUP, "this kernel does not tell mount points")

@@ -1,0 +1,395 @@
+"""What the surgeon does to hostile trees, and that nothing outside of them is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from img_tools.rootfs import RootFS
+from img_tools.surgery import MAX_OPEN, SYSTEM, Surgeon
+from tests.support import Fifo, File, Link, build, needs
+
+CANARY = "do not touch\n"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A directory beside the image, with a file that must stay."""
+    build(tmp_path, {"/outside/canary": CANARY, "/outside/sub/deep": CANARY})
+    return tmp_path / "outside"
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    build(tmp_path, {"/image/tmp": {}, "/image/etc": {}})
+    return tmp_path / "image"
+
+
+@pytest.fixture
+def surgeon(top: Path) -> Iterator[Surgeon]:
+    with Surgeon(RootFS(str(top))) as one:
+        yield one
+
+
+def untouched(outside: Path) -> bool:
+    return ((outside / "canary").read_text() == CANARY
+            and (outside / "sub/deep").read_text() == CANARY)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+# -- removing --------------------------------------------------------------------------------------
+
+
+def test_a_file_goes_and_its_size_is_told(surgeon, top):
+    build(top, {"/tmp/x": "12345"})
+    assert surgeon.remove("/tmp/x") == 5
+    assert not (top / "tmp/x").exists()
+
+
+def test_a_missing_path_is_file_not_found(surgeon, top):
+    build(top, {"/tmp/file": "x"})
+    for act in (surgeon.remove, surgeon.empty, surgeon.truncate):
+        for path in ("/tmp/none", "/none/at/all"):
+            with pytest.raises(FileNotFoundError):
+                act(path)
+    with pytest.raises(FileNotFoundError):
+        surgeon.remove("/tmp/file/below")
+
+
+def test_a_link_goes_and_never_its_target(surgeon, top, outside):
+    build(top, {"/tmp/file": Link(f"{outside}/canary"), "/tmp/dir": Link(str(outside)),
+                "/tmp/none": Link("nowhere"), "/tmp/loop": Link("loop")})
+    for name in ("file", "dir", "none", "loop"):
+        surgeon.remove(f"/tmp/{name}")
+    assert os.listdir(top / "tmp") == []
+    assert untouched(outside)
+
+
+def test_links_in_a_tree_go_and_never_their_targets(surgeon, top, outside):
+    build(top, {"/tmp/t/a/file": Link(f"{outside}/canary"), "/tmp/t/a/dir": Link(str(outside)),
+                "/tmp/t/up": Link("../../../outside"), "/tmp/t/a/x": "123", "/tmp/t/y": "45"})
+    assert surgeon.remove("/tmp/t") == 5
+    assert os.listdir(top / "tmp") == []
+    assert untouched(outside)
+
+
+def test_a_link_on_the_way_is_refused(surgeon, top, outside):
+    """Paths are resolved when planned; a link that is there now was swapped in."""
+    build(top, {"/tmp/d": Link(str(outside))})
+    for act, path in ((surgeon.remove, "/tmp/d/canary"), (surgeon.remove, "/tmp/d/sub"),
+                      (surgeon.empty, "/tmp/d"), (surgeon.truncate, "/tmp/d/canary"),
+                      (surgeon.empty, "/tmp/d/sub")):
+        with pytest.raises(OSError, match=r"\w"):
+            act(path)
+    with pytest.raises(OSError, match=r"\w"):
+        surgeon.write("/tmp/d/canary", b"x", 0o644)
+    assert untouched(outside)
+
+
+@pytest.mark.parametrize("path", [
+    "", "tmp/x", "/tmp/..", "/tmp/../etc", "/..", "/../outside/canary", "/tmp/.", "/tmp/", "//tmp",
+    "/./tmp", "/tmp//x", ".", "..",
+])
+def test_only_plain_absolute_paths_are_taken(surgeon, top, outside, path):
+    build(top, {"/tmp/x": "x"})
+    for act in (surgeon.remove, surgeon.empty, surgeon.truncate,
+                lambda path: surgeon.write(path, b"", 0o644)):
+        with pytest.raises(OSError, match="not a plain absolute path"):
+            act(path)
+    assert (top / "tmp/x").read_text() == "x"
+    assert untouched(outside)
+
+
+@pytest.mark.parametrize("path", sorted(SYSTEM - {"/"}))
+def test_directories_of_the_system_stay(surgeon, top, path):
+    build(top, {f"{path}/x": "x"})
+    for act in (surgeon.remove, surgeon.empty):
+        with pytest.raises(PermissionError):
+            act(path)
+    assert (top / path[1:] / "x").exists()
+
+
+def test_the_root_stays(surgeon, top):
+    for act in (surgeon.remove, surgeon.empty):
+        with pytest.raises(OSError, match=r"\w"):
+            act("/")
+    assert sorted(os.listdir(top)) == ["etc", "tmp"]
+
+
+def test_a_system_directory_that_is_a_link_may_go(surgeon, top, outside):
+    build(top, {"/srv": Link(str(outside))})
+    surgeon.remove("/srv")
+    assert untouched(outside)
+    assert not os.path.lexists(top / "srv")
+
+
+def test_special_files_go_unopened(surgeon, top):
+    """Opening a pipe would hang, opening a device might act."""
+    build(top, {"/tmp/t/pipe": Fifo(), "/tmp/pipe": Fifo(), "/tmp/t/x": "x"})
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as one:
+        os.chdir(top / "tmp/t")
+        one.bind("socket")
+        os.chdir("/")
+    if os.geteuid() == 0:
+        with contextlib.suppress(PermissionError):
+            os.mknod(top / "tmp/t/device", stat.S_IFCHR | 0o600, os.makedev(1, 7))
+            os.mknod(top / "tmp/t/disk", stat.S_IFBLK | 0o600, os.makedev(7, 99))
+    surgeon.remove("/tmp/pipe")
+    assert surgeon.remove("/tmp/t") == 1
+    assert os.listdir(top / "tmp") == []
+
+
+def deep(path: Path, levels: int) -> None:
+    """A chain of directories with a file in each, deeper than any path can say."""
+    fd = os.open(path, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=fd)
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+        below = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+
+
+@pytest.mark.parametrize("levels", [1, MAX_OPEN - 1, MAX_OPEN, MAX_OPEN + 1, 3 * MAX_OPEN, 5000])
+def test_deep_trees_go(surgeon, top, levels):
+    build(top, {"/tmp/t": {}})
+    deep(top / "tmp/t", levels)
+    before = open_files()
+    surgeon.remove("/tmp/t")
+    assert os.listdir(top / "tmp") == []
+    assert open_files() <= before + 1  # the directory kept
+
+
+def test_a_deep_tree_needs_few_descriptors(top):
+    build(top, {"/tmp/t": {}})
+    deep(top / "tmp/t", 3000)
+    code = ("import resource, sys\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+            "from img_tools.rootfs import RootFS\nfrom img_tools.surgery import Surgeon\n"
+            f"Surgeon(RootFS({str(top)!r})).empty('/tmp/t')\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(top / "tmp/t") == []
+
+
+def test_a_broad_tree_goes_and_its_bytes_are_counted(surgeon, top):
+    build(top, {f"/tmp/t/{n % 30}/{n % 7}/{n}": "123" for n in range(3000)})
+    assert surgeon.remove("/tmp/t") == 9000
+    assert not (top / "tmp/t").exists()
+
+
+def test_odd_names_go(surgeon, top):
+    names = ["new\nline", os.fsdecode(b"\xff\xfe"), "-rf", " ", "*", "x" * 255, "\x1b[31m", "...",
+             "$(reboot)"]
+    build(top, {f"/tmp/t/{name}/{name}": "x" for name in names})
+    build(top, {f"/tmp/{name}": "x" for name in names})
+    for name in names:
+        surgeon.remove(f"/tmp/{name}")
+    surgeon.remove("/tmp/t")
+    assert os.listdir(top / "tmp") == []
+
+
+def test_emptied_directories_stay_with_inode_and_mode(surgeon, top):
+    build(top, {"/tmp/d/.hidden": "x", "/tmp/d/sub/y": "yy", "/tmp/d/z": "z"})
+    os.chmod(top / "tmp/d", 0o1777)
+    before = os.stat(top / "tmp/d")
+    assert surgeon.empty("/tmp/d") == 4
+    after = os.stat(top / "tmp/d")
+    assert os.listdir(top / "tmp/d") == []
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    build(top, {"/tmp/f": "x"})
+    with pytest.raises(NotADirectoryError):
+        surgeon.empty("/tmp/f")
+
+
+def test_one_that_cannot_go_does_not_spare_the_rest(surgeon, top):
+    needs(shutil.which("chattr") is not None, "chattr")
+    build(top, {f"/tmp/t/{name}/x": "x" for name in "abc"} | {"/tmp/t/b/held": "x"})
+    held = str(top / "tmp/t/b/held")
+    if subprocess.run(["chattr", "+i", held], capture_output=True, check=False).returncode:
+        pytest.skip("no file attributes here")
+    try:
+        with pytest.raises(PermissionError):
+            surgeon.remove("/tmp/t")
+    finally:
+        subprocess.run(["chattr", "-i", held], check=True)
+    assert os.listdir(top / "tmp/t") == ["b"]
+    assert os.listdir(top / "tmp/t/b") == ["held"]
+
+
+# -- mounts ----------------------------------------------------------------------------------------
+
+MOUNTED = """
+import sys
+from img_tools.rootfs import RootFS
+from img_tools.surgery import Surgeon
+surgeon = Surgeon(RootFS(sys.argv[1]))
+for act, path in ((surgeon.remove, "/tmp/t"), (surgeon.remove, "/tmp/m"), (surgeon.empty, "/tmp/u"),
+                  (surgeon.remove, "/tmp/file")):
+    try:
+        act(path)
+        print(path, "done")
+    except OSError as error:
+        print(path, error.strerror)
+"""
+
+
+@pytest.mark.parametrize("kind", ["--bind {outside}", "-t tmpfs none"])
+def test_mounts_below_are_not_entered(top, outside, kind):
+    """A bind mount has the device of what it shows: a build's chroot with the host's / in it."""
+    build(top, {"/tmp/t/a/m": {}, "/tmp/t/b/x": "x", "/tmp/m": {}, "/tmp/u/a/b/m": {},
+                "/tmp/u/x": "x", "/tmp/file": "x"})
+    source = kind.format(outside=outside)
+    script = "".join(f"mount {source} {top}{place} && \n" for place in
+                     ("/tmp/t/a/m", "/tmp/m", "/tmp/u/a/b/m"))
+    script += (f"touch {top}/tmp/m/inside && mount --bind {outside}/canary {top}/tmp/file || "
+               f'exit 77\n"$@"; ls {top}/tmp/m')
+    done = subprocess.run(
+        ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", sys.executable,
+         "-c", MOUNTED, str(top)], capture_output=True, text=True, check=False)
+    needs(done.returncode in (0, 1) and "unshare" not in done.stderr, "a mount namespace")
+    assert "/tmp/t m is a mount point" in done.stdout, done.stderr
+    assert "/tmp/m m is a mount point" in done.stdout
+    assert "/tmp/u m is a mount point" in done.stdout
+    assert "/tmp/file done" not in done.stdout
+    assert "inside" in done.stdout
+    assert untouched(outside)
+    assert not (top / "tmp/t/b").exists()
+    assert not (top / "tmp/u/x").exists()
+
+
+# -- truncating ------------------------------------------------------------------------------------
+
+
+def test_truncating_keeps_inode_owner_and_mode(surgeon, top):
+    build(top, {"/tmp/log": File("12345", mode=0o640)})
+    if os.geteuid() == 0:
+        os.chown(top / "tmp/log", 12, 34)
+    before = os.stat(top / "tmp/log")
+    with open(top / "tmp/log", "a") as writer:
+        assert surgeon.truncate("/tmp/log") == 5
+        writer.write("new")
+    after = os.stat(top / "tmp/log")
+    assert (after.st_ino, after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_ino, before.st_mode, before.st_uid, before.st_gid)
+    assert (top / "tmp/log").read_text() == "new"
+
+
+def test_what_is_no_plain_file_is_not_truncated(surgeon, top, outside):
+    build(top, {"/tmp/link": Link(f"{outside}/canary"), "/tmp/pipe": Fifo(), "/tmp/dir/x": "x"})
+    for name in ("link", "pipe", "dir"):
+        with pytest.raises(OSError, match="not a regular file"):
+            surgeon.truncate(f"/tmp/{name}")
+    assert untouched(outside)
+
+
+def test_a_pipe_that_somebody_reads_is_not_opened(surgeon, top):
+    build(top, {"/tmp/pipe": Fifo()})
+    reader = os.open(top / "tmp/pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OSError, match="not a regular file"):
+        surgeon.truncate("/tmp/pipe")
+    os.close(reader)
+
+
+def test_a_file_with_another_name_is_not_truncated(surgeon, top, outside):
+    """Who may make files in a directory of logs could hard-link what root should destroy."""
+    build(top, {"/var/log/app/app.log": None, "/var/log/app": {}})
+    os.link(outside / "canary", top / "var/log/app/app.log")
+    with pytest.raises(OSError, match="has 2 names"):
+        surgeon.truncate("/var/log/app/app.log")
+    assert untouched(outside)
+    surgeon.remove("/var/log/app/app.log")
+    assert untouched(outside)
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def test_writing_replaces_whole_and_a_link_as_such(surgeon, top, outside):
+    build(top, {"/etc/id": Link(f"{outside}/canary"), "/etc/old": File("old", mode=0o600)})
+    assert surgeon.write("/etc/id", b"new", 0o444) == 3
+    with open(top / "etc/old") as held:
+        surgeon.write("/etc/old", b"", 0o644)
+        assert held.read() == "old"
+    assert untouched(outside)
+    assert not os.path.islink(top / "etc/id")
+    assert (top / "etc/id").read_text() == "new"
+    assert stat.S_IMODE(os.stat(top / "etc/id").st_mode) == 0o444
+    assert sorted(os.listdir(top / "etc")) == ["id", "old"]
+
+
+def test_a_draft_of_a_killed_run_is_taken_over(surgeon, top, outside):
+    build(top, {"/etc/.id.img-clean": Link(f"{outside}/canary")})
+    surgeon.write("/etc/id", b"new", 0o444)
+    assert os.listdir(top / "etc") == ["id"]
+    assert untouched(outside)
+
+
+def test_what_cannot_be_written_leaves_no_draft(surgeon, top):
+    build(top, {"/etc/id/below": "x"})
+    with pytest.raises(IsADirectoryError):
+        surgeon.write("/etc/id", b"new", 0o444)
+    assert os.listdir(top / "etc") == ["id"]
+    with pytest.raises(OSError, match="directory is missing") as error:
+        surgeon.write("/none/id", b"new", 0o444)
+    assert not isinstance(error.value, FileNotFoundError)
+
+
+# -- races -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def flipping(*pairs: tuple[Path, Path]) -> Iterator[None]:
+    """Exchange the places of each pair, over and over, while the block runs."""
+    done = threading.Event()
+
+    def flip() -> None:
+        while not done.is_set():
+            for one, other in pairs:
+                spare = one.with_name(f".spare-{one.name}")
+                with contextlib.suppress(OSError):
+                    os.rename(one, spare)
+                    os.rename(other, one)
+                    os.rename(spare, other)
+
+    thread = threading.Thread(target=flip)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_no_swapped_link_leads_anywhere(surgeon, top, outside):
+    """A user flips a directory and a file with links to what is not theirs, as root works."""
+    for name in ("canary2", "deep"):
+        (outside / name).write_text(CANARY)
+    build(top, {"/tmp/d/deep": "x", "/tmp/other": Link(str(outside)), "/tmp/f": "x",
+                "/tmp/g": Link(f"{outside}/canary")})
+    with flipping((top / "tmp/d", top / "tmp/other"), (top / "tmp/f", top / "tmp/g")):
+        for _ in range(1500):
+            for act, path in ((surgeon.truncate, "/tmp/f"), (surgeon.truncate, "/tmp/d/deep"),
+                              (surgeon.remove, "/tmp/d/deep"), (surgeon.empty, "/tmp/d")):
+                surgeon.forget()
+                with contextlib.suppress(OSError):
+                    act(path)
+            with contextlib.suppress(OSError):
+                (top / "tmp/d/x").touch()
+    assert untouched(outside)
+    assert (outside / "deep").read_text() == CANARY
+    assert (outside / "canary2").read_text() == CANARY
