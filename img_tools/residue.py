@@ -37,7 +37,7 @@ class Match:
     """A leftover that is there: `entry` is what to clean. `account` owns the home it lies in.
 
     `link` is the link in a home that led to it. `outside` is set when it lies outside of that home:
-    root must not clean there, since whoever owns the home chooses where that is.
+    root must not clean there, since whoever owns the home chooses where that is. `home` is the home.
     """
 
     residue: Residue
@@ -45,6 +45,7 @@ class Match:
     account: str | None = None
     link: str | None = None
     outside: bool = False
+    home: str | None = None
 
     @property
     def path(self) -> str:
@@ -166,7 +167,11 @@ def _in_home(host: Host, home: Home, rules: list[_Rule], seen: set[str]) -> Iter
                 where = host.root.resolve(os.path.dirname(entry.path))
                 yield Match(rule.row, entry, home.account,
                             link=found.path if found.is_link and entry is not found else None,
-                            outside=where != home.path and not where.startswith(base + "/"))
+                            outside=not _within(where, home.path), home=home.path)
+
+
+def _within(path: str, home: str) -> bool:
+    return path == home or path.startswith(home.rstrip("/") + "/")
 
 
 def _target(host: Host, rule: _Rule, entry: Entry) -> Entry | None:
@@ -314,15 +319,29 @@ def actions(host: Host, topic: str) -> Iterator[Action]:
 
     Paths are resolved but for the last name, since links are not followed when it comes to it.
     """
-    parents: tuple[str, str] = ("", "")
+    parents: tuple[str, str | None] = ("", None)
     for match in matches(host, topic):
         make = _ACTIONS.get(match.residue.treat)
         if make is None or match.outside:
             continue
         parent, name = os.path.split(match.entry.path)
         if parents[0] != parent:
-            parents = (parent, host.root.resolve(parent or "/"))
-        yield make(f"{parents[1].rstrip('/')}/{name}", match.residue.why)
+            parents = (parent, _place(host, parent or "/", match.home))
+        if parents[1] is not None:
+            yield make(f"{parents[1].rstrip('/')}/{name}", match.residue.why)
+
+
+def _place(host: Host, parent: str, home: str | None) -> str | None:
+    """Where the directory PARENT really is, None when somebody could have led us there.
+
+    Whoever owns a link chooses where it leads, and may have put it there since PARENT was looked
+    at: so what is judged is what this very look finds. In a HOME links may lead about in that home;
+    elsewhere only root's count (/var/spool/mail is one).
+    """
+    if home is not None:
+        place = host.root.resolve(parent)
+        return place if _within(place, home) else None
+    return host.root.resolve_trusted(parent)
 
 
 _ACTIONS: dict[Treat, Callable[[str, str], Action]] = {

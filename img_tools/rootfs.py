@@ -44,6 +44,10 @@ class LinkLoop(Unreadable):
     """Links that lead round in a circle."""
 
 
+class _ForeignLink(Exception):
+    """A link that belongs to somebody else than root."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A name in the image and what it is; links are described, not followed. `size` in bytes."""
@@ -87,11 +91,18 @@ class RootFS:
 
     # -- resolving ---------------------------------------------------------------------------
 
-    def resolve(self, path: str, *, follow: bool = True) -> str:
+    def resolve_trusted(self, path: str) -> str | None:
+        """resolve(PATH), None when a link on the way is not root's: its owner would choose."""
+        try:
+            return self.resolve(path, trusted=True)
+        except _ForeignLink:
+            return None
+
+    def resolve(self, path: str, *, follow: bool = True, trusted: bool = False) -> str:
         """PATH without links, `.` and `..`, as a process chrooted into the image would see it.
 
         Names that do not exist are kept as they are. With FOLLOW false the last component is not
-        followed. Raises LinkLoop.
+        followed. With TRUSTED see resolve_trusted(). Raises LinkLoop.
         """
         pending = _parts(path)[::-1]
         done: list[str] = []
@@ -105,6 +116,8 @@ class RootFS:
             if target is None:
                 done.append(part)
                 continue
+            if trusted and self._link_owner([*done, part]) != 0:
+                raise _ForeignLink(printable(path))
             links += 1
             if links > MAX_LINKS:
                 raise LinkLoop(f"{printable(path)}: too many levels of symbolic links")
@@ -120,6 +133,14 @@ class RootFS:
             if _absent(error, errno.EINVAL):
                 return None
             raise _unreadable("/" + "/".join(parts), error) from None
+
+    def _link_owner(self, parts: list[str]) -> int | None:
+        """Who owns the link; None when it is none any more."""
+        try:
+            found = os.lstat("/".join([self.top.rstrip("/"), *parts]))
+        except OSError as error:
+            raise _unreadable("/" + "/".join(parts), error) from None
+        return found.st_uid if stat.S_ISLNK(found.st_mode) else None
 
     def host_path(self, path: str) -> str:
         """Where the file that PATH leads to lies on the machine we run on."""
