@@ -45,9 +45,9 @@ class Plugin:
     category: str
     references: tuple[str, ...]
     early: bool
-    phase: int
     verb: Callable[..., Iterator[Any]]
     source: str
+    phase: int = 0
 
 
 def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugin]:
@@ -185,11 +185,13 @@ def _references(module: ModuleType, source: str) -> tuple[str, ...]:
     return tuple(map(printable, references))
 
 
-def choose(plugins: Sequence[Plugin], only: Iterable[str], skip: Iterable[str]) -> list[Plugin]:
-    """The plugins to run. Raises UnknownId for an id that none has."""
+def choose(
+    plugins: Sequence[Plugin], only: Iterable[str], skip: Iterable[str], noun: str = "check"
+) -> list[Plugin]:
+    """The plugins to run. Raises UnknownId, which calls them NOUN, for an id that none has."""
     only, skip = set(only), set(skip)
     known = [plugin.id for plugin in plugins]
     for wanted in sorted((only | skip) - set(known)):
-        raise UnknownId(f"no check '{wanted}'{near(wanted, known)}")
+        raise UnknownId(f"no {noun} '{wanted}'{near(wanted, known)}")
     return [plugin for plugin in plugins
             if plugin.id not in skip and (not only or plugin.id in only)]

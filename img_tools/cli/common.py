@@ -43,12 +43,13 @@ def choose_plugins(
     """The plugins to run; an id that none has is a usage error."""
     from img_tools.plugins import UnknownId, choose
 
+    noun = "cleaner" if command == "img-clean" else "check"
     try:
-        chosen = choose(plugins, only, skip)
+        chosen = choose(plugins, only, skip, noun)
     except UnknownId as error:
         raise click.UsageError(f"{error} ({command} --list shows them)") from None
     if not chosen:
-        raise click.UsageError("nothing is left to run: --only, --skip and the policy file "
+        raise click.UsageError(f"no {noun} is left to run: --only, --skip and the policy file "
                                "exclude each other")
     return chosen
 
