@@ -1,7 +1,7 @@
 """No DHCP leases and no network settings of the build machine are left
 
-Looks for DHCP leases and identifiers (dhclient, dhcpcd, NetworkManager), udev rules that name a card
-by its address, and network configuration that cloud-init wrote for this machine: a clone may ask
+Looks for DHCP leases and identifiers (dhclient, dhcpcd, NetworkManager), udev rules that name a
+card by its address, and network configuration that cloud-init wrote for this machine: a clone may ask
 for the build machine's address, or wait for a card that it does not have.
 
 `img-clean --yes --only network-leftovers` removes them; cloud-init writes its own anew on a clone.

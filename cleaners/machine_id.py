@@ -8,16 +8,33 @@ systemd would copy it back.
 from collections.abc import Iterator
 
 from img_tools import residue
-from img_tools.actions import Action, Phase, Write
+from img_tools.actions import Action, Phase, Remove, Write
 from img_tools.host import Host
+from img_tools.model import Undecided
 
 PHASE = Phase.IDENTITY
 
 PATH = "/etc/machine-id"
+DBUS = "/var/lib/dbus/machine-id"
+LONGEST = 64  # bytes; an id is 32 hexadecimal digits and a line feed
+NO_ID = (b"", b"uninitialized")
 
 
 def plan(host: Host) -> Iterator[Action]:
-    """Yield what empties the id, and an empty file where none is."""
+    """Yield what empties the id, or puts an empty file in the place of anything else."""
+    entry = host.root.stat(PATH)
+    if entry and entry.dev in host.volatile:
+        raise Undecided(f"{PATH} of the image is hidden below a temporary one: umount {PATH}")
     yield from residue.actions(host, "machine-id")
-    if host.root.stat(PATH) is None and host.root.is_dir("/etc"):
+    if host.root.is_dir("/etc") and not _in_order(host):
         yield Write(PATH, "", 0o444, "systemd needs the file to put the new id into")
+    if host.root.readlink(DBUS) is not None and host.root.resolve(DBUS) != host.root.resolve(PATH):
+        yield Remove(DBUS, "a link to another id than systemd's; D-Bus makes the right one")
+
+
+def _in_order(host: Host) -> bool:
+    """True for a regular file without an id."""
+    entry = host.root.stat(PATH)
+    if entry is None or not entry.is_file or entry.size > LONGEST:
+        return False
+    return host.root.read_bytes(PATH, LONGEST).strip() in NO_ID

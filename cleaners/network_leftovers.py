@@ -1,7 +1,7 @@
 """Remove DHCP leases and the network configuration that cloud-init wrote for this machine
 
-cloud-init writes its own anew on every clone, so it goes only while cloud-init will run there. What
-a vendor or an installer wrote stays: without it a clone might have no network.
+cloud-init writes its own anew on every clone, so it goes only if cloud-init will do that there.
+What a vendor or an installer wrote stays: without it a clone might have no network.
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,32 @@ from collections.abc import Iterator
 from img_tools import residue
 from img_tools.actions import Action, Phase
 from img_tools.host import Host
-from img_tools.model import Skip
+from img_tools.model import Undecided
 
 PHASE = Phase.NETWORK
 
+WRITTEN = "cloud-init-network"
+
 
 def plan(host: Host) -> Iterator[Action]:
-    """Yield what goes. Raises Skip while cloud-init would not write its part again."""
-    for obstacle in host.cloud.obstacles():
-        raise Skip(f"cloud-init would not set up a clone's network: {obstacle.message}")
+    """Yield what goes. Raises Undecided last, if cloud-init's part has to stay."""
+    yield from residue.actions(host, "network-leftovers", without={WRITTEN})
+    found = [match for match in residue.matches(host, "network-leftovers")
+             if match.residue.code == WRITTEN]
+    why = _not_written(host) if found else None
+    if why:
+        raise Undecided(f"{found[0].path} stays, since cloud-init would not write it again on a "
+                        f"clone: {why}; mend that, or write a network configuration of your own "
+                        "and remove this one")
     yield from residue.actions(host, "network-leftovers")
+
+
+def _not_written(host: Host) -> str | None:
+    if not host.cloud.program:
+        return "it is not installed"
+    for obstacle in host.cloud.obstacles():
+        return obstacle.message
+    setting = host.cloud.setting("network", "config")
+    if setting and setting.text == "disabled":
+        return f"{setting.path} line {setting.line} says `network: {{config: disabled}}`"
+    return None

@@ -1,13 +1,15 @@
 """Empty /tmp and /var/tmp, dot files too
 
-What running services hold under systemd-private-* stays: systemd removes it when they stop. Files
-of editors and superseded configuration files go as well.
+What a running process uses stays, this program included, and so does what systemd keeps for
+services under systemd-private-*: it removes that itself when they stop. Editors' swap files and
+what package managers left beside configuration files go as well. Other copies, such as `x.bak`, may
+be somebody's only one: `img-check` names them.
 """
 
 from collections.abc import Iterator
 
 from img_tools import residue
-from img_tools.actions import Action, Phase
+from img_tools.actions import Action, Phase, Run
 from img_tools.host import Host
 
 PHASE = Phase.TEMP
@@ -15,4 +17,6 @@ PHASE = Phase.TEMP
 
 def plan(host: Host) -> Iterator[Action]:
     """Yield what goes."""
-    yield from residue.actions(host, "temp-files")
+    for action in residue.actions(host, "temp-files"):
+        if isinstance(action, Run) or not host.in_use(action.path):
+            yield action

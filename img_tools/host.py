@@ -18,6 +18,7 @@ from img_tools import (
     cloud,
     firewall,
     host_keys,
+    inuse,
     onboot,
     packages,
     policy,
@@ -220,6 +221,19 @@ class Host:
         if not self.live or not self.root.is_dir("/run/systemd/system"):
             return False
         return self.run("systemctl", "is-active", "--quiet", unit, ok=range(256)).code == 0
+
+    def in_use(self, path: str) -> bool:
+        """True when a running process uses PATH of the image, or anything below it."""
+        return path in self._in_use
+
+    @once
+    def _in_use(self) -> frozenset[str]:
+        used = set()
+        for path in inuse.paths(self.root.top):
+            while path not in used and path != "/":
+                used.add(path)
+                path = os.path.dirname(path)
+        return frozenset(used)
 
     @once
     def no_host_keys(self) -> str | None:

@@ -11,7 +11,7 @@ import fnmatch
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
@@ -37,7 +37,7 @@ class Match:
     """A leftover that is there: `entry` is what to clean. `account` owns the home it lies in.
 
     `link` is the link in a home that led to it. `outside` is set when it lies outside of that home:
-    root must not clean there, since whoever owns the home chooses where that is. `home` is the home.
+    root must not clean there, since whoever owns the `home` chooses where that is.
     """
 
     residue: Residue
@@ -314,15 +314,16 @@ def _fix(match: Match) -> str:
     return f"img-clean --yes --only {row.topic}"
 
 
-def actions(host: Host, topic: str) -> Iterator[Action]:
+def actions(host: Host, topic: str, without: Container[str] = ()) -> Iterator[Action]:
     """What the cleaner of TOPIC does about every match; those it must leave alone are left out.
 
-    Paths are resolved but for the last name, since links are not followed when it comes to it.
+    So are rows of a code in WITHOUT. Paths are resolved but for the last name, since links are not
+    followed when it comes to it.
     """
     parents: tuple[str, str | None] = ("", None)
     for match in matches(host, topic):
         make = _ACTIONS.get(match.residue.treat)
-        if make is None or match.outside:
+        if make is None or match.outside or match.residue.code in without:
             continue
         parent, name = os.path.split(match.entry.path)
         if parents[0] != parent:

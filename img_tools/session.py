@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator, Sequence
 
 import psutil
 
+from img_tools import residue
+from img_tools.actions import Remove
 from img_tools.host import Host
-from img_tools.model import Undecided
+from img_tools.model import Undecided, printable
 from img_tools.plugins import Plugin
 from img_tools.runner import Runner
 
@@ -22,6 +25,10 @@ def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     if "ssh-keys" in ids and not _password_login(host):
         yield ("SSH keys are removed and no account has a password: once you are logged out, "
                "nobody can log in to this machine. Be ready to take the snapshot.")
+    kept = sorted(_kept_temporary(host)) if "temp-files" in ids else []
+    if kept:
+        yield (f"running processes use {', '.join(kept[:5])}{' and more' * (len(kept) > 5)}, which "
+               "stays; stop them (fuser -v FILE names them) and run img-clean again")
     if "shell-history" in ids and host.live and _interactive():
         yield ("the shell you typed this in writes its history again when it ends: power off with "
                "--poweroff, or leave it with: kill -9 $$")
@@ -34,6 +41,13 @@ def _password_login(host: Host) -> bool:
         return False
     return any(account.can_log_in and account.shadow_state is not None
                and account.shadow_state.state.value == "set" for account in accounts)
+
+
+def _kept_temporary(host: Host) -> Iterator[str]:
+    with contextlib.suppress(Undecided):
+        for action in residue.actions(host, "temp-files"):
+            if isinstance(action, Remove) and host.in_use(action.path):
+                yield printable(action.path)
 
 
 def _interactive() -> list[psutil.Process]:

@@ -92,11 +92,27 @@ class Store:
             for arg in item.args if arg.lower() != "none" and arg not in DEFAULT)
         self._unread = [trouble] if trouble else []
         self._seen: set[str] = set()
+        self._seen_outside: set[str] = set()
         self._trouble: list[str] = []
 
     def __iter__(self) -> Iterator[Stored]:
-        """Everything that is stored. Raises Undecided after it for what could not be read."""
-        self._seen, self._trouble = set(), list(self._unread)
+        """Everything that is stored. Raises Undecided after it for what could not be read.
+
+        A file is its own home's before it is one that a link in another home leads to.
+        """
+        self._seen, self._seen_outside, self._trouble = set(), set(), list(self._unread)
+        outside: list[Stored] = []
+        for item in self._all():
+            if item.outside:
+                outside.append(item)
+            else:
+                yield item
+        yield from (item for item in outside if item.target not in self._seen)
+        if self._trouble:
+            rest = f" (and {len(self._trouble) - 3} more)" if len(self._trouble) > 3 else ""
+            raise Undecided("; ".join(self._trouble[:3]) + rest)
+
+    def _all(self) -> Iterator[Stored]:
         for pattern in self._patterns:
             if pattern.startswith("/") and "%h" not in pattern:
                 yield from self._authorized(pattern, None)
@@ -108,9 +124,13 @@ class Store:
                     yield from self._authorized(pattern, home)
             yield from self._guarded(self._directory(home))
             yield from self._guarded(self._top(home))
-        if self._trouble:
-            rest = f" (and {len(self._trouble) - 3} more)" if len(self._trouble) > 3 else ""
-            raise Undecided("; ".join(self._trouble[:3]) + rest)
+
+    def _first(self, target: str, *, outside: bool) -> bool:
+        """True when TARGET was not met before."""
+        seen = self._seen_outside if outside else self._seen
+        known = target in seen
+        seen.add(target)
+        return not known
 
     def _guarded(self, found: Iterator[Stored]) -> Iterator[Stored]:
         """FOUND; what cannot be read does not hide the rest."""
@@ -143,14 +163,13 @@ class Store:
     def _keys_of(self, path: str, account: str | None, home: HasHome | None) -> Iterator[Stored]:
         entry = self._file(path)
         target = self._root.resolve(path) if entry else path
-        if entry is None or not entry.is_file or target in self._seen:
+        outside = home is not None and not _within(target, home)
+        if entry is None or not entry.is_file or not self._first(target, outside=outside):
             return  # a link to /dev/null lets nobody in; the walk over ~/.ssh names the rest
-        self._seen.add(target)
         data = self._root.read_bytes(path, AUTHORIZED_LIMIT, head=True)
         if entry.size > AUTHORIZED_LIMIT:
             self._trouble.append(f"{path} is larger than {AUTHORIZED_LIMIT} bytes, of which the "
                                  "rest was not read")
-        outside = home is not None and not _within(target, home)
         if private := sshkeys.private(data):
             yield Stored(Kind.PRIVATE, path, target, entry.size, account, None, private, outside)
         junk = False
@@ -193,11 +212,10 @@ class Store:
         """What the file at PATH in ~/.ssh is."""
         link, entry = self._root.stat(path), self._file(path)
         target = self._root.resolve(path) if entry else path
-        if entry is None or target in self._seen or (
-                link and link.is_link and target.startswith("/dev/")):
-            return
-        self._seen.add(target)
         outside = not _within(target, home)
+        if entry is None or (link and link.is_link and target.startswith("/dev/")) or (
+                not self._first(target, outside=outside)):
+            return
         if not entry.is_file:  # a socket, a FIFO: nothing to read, yet nothing that belongs there
             yield Stored(Kind.OTHER, path, target, 0, home.account, outside=outside)
             return

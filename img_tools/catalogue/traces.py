@@ -109,6 +109,8 @@ _SOCKETS = tuple(f"/tmp/{name}/" for name in (".X11-unix", ".ICE-unix", ".XIM-un
 _SUPERSEDED = ("dpkg-old", "dpkg-dist", "dpkg-new", "dpkg-bak", "dpkg-tmp", "dpkg-backup",
                "ucf-old", "ucf-dist", "ucf-new", "rpmsave", "rpmorig", "rpmnew")
 
+_BY_HAND = "if nothing needs it: rm {path}"
+
 
 def _temp(code: str, why: str, kind: Kind, *patterns: str, keep: tuple[str, ...] = ()
           ) -> list[Residue]:
@@ -121,9 +123,16 @@ _TEMP_FILES = (
            *(f"{directory}*" for directory in _SOCKETS), keep=(*_KEPT, *_SOCKETS)),
     *_temp("editor-file", "an editor's copy of a file that is or was open", "present",
            *(f"{top}/{name}" for top in ("/etc/**", "~")
-             for name in (".sw[a-p]", ".*.sw[a-p]", "*~", ".#*", "#*#", "*.save"))),
+             for name in (".sw[a-p]", ".*.sw[a-p]", ".#*", "#*#"))),
+    # Nothing may be lost: these names are given by hand too, perhaps to the only copy there is.
+    *(Residue("temp-files", "editor-file", f"{top}/{name}", Treat.REPORT, Status.WARN,
+              "an older copy of a file, made by an editor or by hand", "present", advice=_BY_HAND)
+      for top in ("/etc/**", "~") for name in ("*~", "*.save")),
     *_temp("superseded-config", "an old or unused copy of a configuration file", "present",
-           *(f"/etc/**/*.{suffix}" for suffix in _SUPERSEDED), "/etc/**/*.bak", "/etc/**/*.orig"),
+           *(f"/etc/**/*.{suffix}" for suffix in _SUPERSEDED)),
+    *(Residue("temp-files", "superseded-config", f"/etc/**/*.{suffix}", Treat.REPORT, Status.WARN,
+              "an older copy of a configuration file", "present", advice=_BY_HAND)
+      for suffix in ("bak", "orig")),
 )
 
 # -- mail-and-spools -----------------------------------------------------------------------------

@@ -272,7 +272,7 @@ class Apt:
         """See PackageManager.upgrade; held packages are not waited for."""
         pending = [update for update in self.updates.all if update.reason is Reason.PENDING]
         if pending:
-            yield from apt_actions.upgrade(len(pending))
+            yield from apt_actions.upgrade(self._run, len(pending))
 
     def autoremove(self) -> Iterator[Action]:
         """See PackageManager.autoremove."""
@@ -280,7 +280,7 @@ class Apt:
 
     def purge(self, *packages: str) -> Action:
         """See PackageManager.purge."""
-        return apt_actions.purge(*packages)
+        return apt_actions.purge(self._run, *packages)
 
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person; see PackageManager.advice."""

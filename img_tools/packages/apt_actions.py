@@ -28,14 +28,20 @@ _OPTIONS = (
 _REMOVED = re.compile(r"^Remv (\S+)", re.M)
 
 
-def _apt(*argv: str, why: str) -> Run:
-    return Run(("apt-get", *_OPTIONS, *argv), why, LONGEST, _ENVIRONMENT)
+# In a mounted image a package's script may start its service all the same (an init script does,
+# when no systemd runs). It ends with the namespace, instead of staying behind on this machine.
+_CONFINED = ("unshare", "--pid", "--fork", "--kill-child")
 
 
-def upgrade(count: int) -> Iterator[Action]:
+def _apt(run: Runner, *argv: str, why: str) -> Run:
+    confined = _CONFINED if run.top != "/" else ()
+    return Run((*confined, "apt-get", *_OPTIONS, *argv), why, LONGEST, _ENVIRONMENT)
+
+
+def upgrade(run: Runner, count: int) -> Iterator[Action]:
     """Fetch the indexes and install COUNT updates, new dependencies with them."""
-    yield _apt("update", why="the indexes that the updates are chosen from")
-    yield _apt("dist-upgrade", why=f"{count} updates are pending")
+    yield _apt(run, "update", why="the indexes that the updates are chosen from")
+    yield _apt(run, "dist-upgrade", why=f"{count} updates are pending")
 
 
 def autoremove(run: Runner) -> Iterator[Action]:
@@ -45,9 +51,10 @@ def autoremove(run: Runner) -> Iterator[Action]:
                "autoremove", ok=(0,))
     unneeded = _REMOVED.findall(done.stdout)
     if unneeded:
-        yield _apt("autoremove", "--purge", why=f"nothing needs {', '.join(unneeded)} any more")
+        yield _apt(run, "autoremove", "--purge",
+                   why=f"nothing needs {', '.join(unneeded)} any more")
 
 
-def purge(*packages: str) -> Action:
+def purge(run: Runner, *packages: str) -> Action:
     """Remove PACKAGES with their configuration."""
-    return _apt("purge", *packages, why="not part of an image")
+    return _apt(run, "purge", *packages, why="not part of an image")

@@ -1,0 +1,34 @@
+"""Which files running processes use, as far as /proc tells."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import psutil
+
+
+def paths(top: str) -> frozenset[str]:
+    """Paths below TOP, without it, that processes have open, run, work in or got as arguments.
+
+    This program is one of them; the files it is made of count too. Processes of others' namespaces
+    may add a name too many, which then stays.
+    """
+    found = {os.path.realpath(__file__)}
+    for process in psutil.process_iter():
+        links = [f"/proc/{process.pid}/{name}" for name in ("cwd", "exe", "root")]
+        try:
+            links += [entry.path for entry in os.scandir(f"/proc/{process.pid}/fd")]
+            found.update(word for word in process.cmdline() if word.startswith("/"))
+        except (OSError, psutil.Error):
+            pass  # it has ended
+        for link in links:
+            try:
+                found.add(os.readlink(link))
+            except OSError:
+                continue
+    with contextlib.suppress(OSError, psutil.Error):
+        found.update(item.laddr for item in psutil.net_connections("unix")
+                     if isinstance(item.laddr, str))
+    base = top.rstrip("/") + "/"
+    return frozenset("/" + path.removeprefix(base) for path in found if path.startswith(base))

@@ -1,0 +1,52 @@
+import pytest
+
+from tests.support import Fifo, Link, check, codes
+
+
+def test_a_clean_debian(image):
+    assert check("network-leftovers", image({
+        "/var/lib/dhcp": {}, "/etc/network/interfaces.d": {}, "/etc/udev/rules.d": {},
+        "/etc/netplan": {}, "/etc/network/interfaces": "auto lo\niface lo inet loopback\n",
+        "/var/lib/NetworkManager": {},
+    })) == []
+
+
+@pytest.mark.parametrize(("path", "code"), [
+    ("/var/lib/dhcp/dhclient.eth0.leases", "dhcp-lease"),
+    ("/var/lib/dhclient/dhclient-eth0.leases", "dhcp-lease"),
+    ("/var/lib/dhcpcd/eth0.lease", "dhcp-lease"), ("/var/lib/dhcpcd/duid", "dhcp-lease"),
+    ("/etc/dhcpcd.duid", "dhcp-lease"), ("/var/lib/NetworkManager/x-eth0.lease", "dhcp-lease"),
+    ("/var/lib/NetworkManager/secret_key", "network-manager-state"),
+    ("/var/lib/NetworkManager/seen-bssids", "network-manager-state"),
+    ("/etc/udev/rules.d/70-persistent-net.rules", "persistent-net-rule"),
+    ("/etc/netplan/50-cloud-init.yaml", "cloud-init-network"),
+    ("/etc/network/interfaces.d/50-cloud-init", "cloud-init-network"),
+    ("/etc/systemd/network/10-cloud-init-eth0.network", "cloud-init-network"),
+    ("/etc/NetworkManager/system-connections/cloud-init-eth0.nmconnection", "cloud-init-network"),
+])
+def test_what_one_machine_leaves(image, path, code):
+    (finding,) = check("network-leftovers", image({path: "s3cret"}))
+    assert (finding.status, finding.code, finding.path) == ("warn", code, path)
+    assert finding.remediation == "img-clean --yes --only network-leftovers"
+    assert "s3cret" not in repr(finding)
+
+
+def test_what_a_vendor_wrote_is_not_meant(image):
+    assert check("network-leftovers", image({
+        "/etc/netplan/01-vendor.yaml": "x", "/etc/systemd/network/20-wired.network": "x",
+        "/etc/NetworkManager/system-connections/vpn.nmconnection": "x",
+        "/etc/udev/rules.d/60-app.rules": "x",
+    })) == []
+
+
+def test_what_holds_nothing(image):
+    assert check("network-leftovers", image({
+        "/var/lib/dhcp/dhclient.leases": "", "/var/lib/dhcp/dhclient.eth0.leases": Fifo(),
+        "/etc/udev/rules.d/70-persistent-net.rules": Link("/dev/null"),
+    })) == []
+
+
+def test_every_lease_counts(image):
+    found = check("network-leftovers", image(
+        {f"/var/lib/dhcp/dhclient.eth{number}.leases": "x" for number in range(3)}))
+    assert codes(found) == [("warn", "dhcp-lease")] * 3
