@@ -116,7 +116,7 @@ class RootFS:
             if target is None:
                 done.append(part)
                 continue
-            if trusted and self._link_owner([*done, part]) != 0:
+            if trusted and not self._is_trusted([*done, part]):
                 raise _ForeignLink(printable(path))
             links += 1
             if links > MAX_LINKS:
@@ -134,13 +134,13 @@ class RootFS:
                 return None
             raise _unreadable("/" + "/".join(parts), error) from None
 
-    def _link_owner(self, parts: list[str]) -> int | None:
-        """Who owns the link; None when it is none any more."""
+    def _is_trusted(self, parts: list[str]) -> bool:
+        """True when a link belongs to root, or to whom the whole image belongs."""
         try:
             found = os.lstat("/".join([self.top.rstrip("/"), *parts]))
+            return stat.S_ISLNK(found.st_mode) and found.st_uid in (0, os.stat(self.top).st_uid)
         except OSError as error:
             raise _unreadable("/" + "/".join(parts), error) from None
-        return found.st_uid if stat.S_ISLNK(found.st_mode) else None
 
     def host_path(self, path: str) -> str:
         """Where the file that PATH leads to lies on the machine we run on."""

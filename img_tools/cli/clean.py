@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -58,20 +58,25 @@ class Refused(click.ClickException):
 @click.option("--poweroff", is_flag=True, help="Power off at the end, if nothing failed.")
 @click.option("--list", "list_them", is_flag=True, help="List the cleaners in order and exit.")
 @click.option("--explain", metavar="ID", help="Say what a cleaner does and why, and exit.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
 @click.option("-v", "--verbose", is_flag=True, help="Every action.")
 @click.version_option(__version__, "--version", message="%(prog)s %(version)s")
 def command(
     root: str, only: tuple[str, ...], skip: tuple[str, ...], policy_file: str | None,
     plugin_dir: tuple[str, ...], form: str, outputs: tuple[str, ...], yes: bool, dry_run: bool,
-    check_after: bool, poweroff: bool, list_them: bool, explain: str | None, quiet: bool,
-    verbose: bool,
+    check_after: bool, poweroff: bool, list_them: bool, explain: str | None, schema: bool,
+    quiet: bool, verbose: bool,
 ) -> int:
     """Make this machine fit to be snapshotted into an image.
 
     Removes what must not be in an image: histories, keys, logs, temporary files, the identity of
     this machine. Without --yes it shows what it would do, and asks on a terminal.
     """
+    if schema:
+        from img_tools.report.clean import schema as text
+
+        return shared.write_stdout(text())
     plugins = common.load_plugins("cleaners", "plan", plugin_dir)
     plugins.sort(key=lambda plugin: (plugin.phase, plugin.id))
     if list_them:
@@ -84,27 +89,60 @@ def command(
     if poweroff and os.path.realpath(root) != "/":
         raise click.UsageError("--poweroff is for the running system, not for --root")
     common.demand("img-clean", root, outputs)
-    with _Session(root, policy_file, quiet) as session:
+    view = _View(form, outputs, quiet, verbose)
+    with _Session(root, policy_file, view) as session:
         if not yes:
-            code = session.deliver(session.clean(chosen, dry_run=True), form, outputs, verbose)
-            if dry_run:
-                return code
+            plan = session.plan(chosen)
+            if dry_run or not _can_ask():
+                code = view.deliver(plan)
+                return code if dry_run else _refuse("; --yes carries the plan out")
+            shared.say(view.text(plan), newline=False)
             if not _agreed():
-                return REFUSED
-        report = session.clean(chosen, dry_run=False, check_after=check_after)
-        code = session.deliver(report, form, outputs, verbose)
-        return session.power_off(code) if poweroff else code
+                return _refuse()
+        return session.clean(chosen, check_after, poweroff)
+
+
+def _refuse(more: str = "") -> int:
+    shared.say(f"img-clean: nothing was changed{more}")
+    return REFUSED
+
+
+def _can_ask() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def _agreed() -> bool:
-    """Ask on a terminal; elsewhere nobody can answer, and the answer is no."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
-        shared.say("img-clean: nothing was changed; --yes carries the plan out")
-        return False
-    if click.confirm("Carry this out?", default=False, err=True):
-        return True
-    shared.say("img-clean: nothing was changed")
-    return False
+    """Ask on a terminal; not with click, which would write to standard output too."""
+    shared.say("Carry this out? [y/N] ", newline=False)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+@dataclass(frozen=True)
+class _View:
+    """How and where to the report goes, and whether progress is told."""
+
+    form: str
+    outputs: tuple[str, ...]
+    quiet: bool
+    verbose: bool
+
+    def say(self, text: str) -> None:
+        """Tell how far it is."""
+        if not self.quiet:
+            shared.say(f"img-clean: {text}")
+
+    def text(self, report: CleanReport) -> str:
+        """REPORT for people."""
+        from img_tools.report import clean
+
+        return clean.render_text(report, verbose=self.verbose)
+
+    def deliver(self, report: CleanReport) -> int:
+        """Write REPORT everywhere it is wanted; returns its exit code."""
+        from img_tools.report import clean
+
+        plain = {"json": lambda: clean.render_json(report), "text": lambda: self.text(report)}
+        return common.deliver(plain, self.outputs, plain[self.form]()) or report.exit_code
 
 
 class _Stopper:
@@ -112,33 +150,51 @@ class _Stopper:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._at_once = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
-        if self.number is None:
-            shared.say("img-clean: stopping after the action under way")
-        self.number = self.number or number
+        if self.number is not None:
+            return
+        self.number = number
+        if self._at_once:
+            raise shared.Stop(number)
+        shared.say("img-clean: stopping after the action under way")
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Take signals as a wish to stop while the block runs."""
-        before = {number: signal.signal(number, self.note) for number in shared.SIGNALS}
+        """Take signals as a wish to stop while the block runs; those ignored stay ignored."""
+        before = {number: signal.getsignal(number) for number in shared.SIGNALS}
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, self.note)
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let a signal end the block, which changes nothing."""
+        self._at_once = True
+        try:
+            yield
+        except shared.Stop as stop:
+            self.number = stop.number
+        finally:
+            self._at_once = False
+
 
 class _Session:
     """One run over one image; no second one can start on it meanwhile."""
 
-    def __init__(self, root: str, policy_file: str | None, quiet: bool) -> None:
+    def __init__(self, root: str, policy_file: str | None, view: _View) -> None:
         self._checks = common.load_plugins("checks", "check", ())
         profile, self._disabled = common.read_policy(None, policy_file, self._checks)
         self._host = common.open_host(root, profile, TIMEOUT, refresh=True)
-        self._quiet = quiet
-        self._lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        self._view = view
+        self._lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> _Session:
         """Lock the image by its root directory itself, so that no lock file stays behind."""
@@ -153,51 +209,57 @@ class _Session:
             self._host.close()
         os.close(self._lock)
 
-    def clean(
-        self, plugins: list[Plugin], *, dry_run: bool, check_after: bool = False
-    ) -> CleanReport:
-        """Carry PLUGINS out, or plan them; then check, unless it was stopped."""
+    def plan(self, plugins: list[Plugin]) -> CleanReport:
+        """What PLUGINS would do. A signal ends it at once, since nothing is changed."""
+        from img_tools import cleaning
+
+        return cleaning.report(self._host, plugins, dry_run=True, progress=self._progress)
+
+    def clean(self, plugins: list[Plugin], check_after: bool, poweroff: bool) -> int:
+        """Carry PLUGINS out, check, report and power off. Returns the exit code.
+
+        From the first change on a signal no longer ends the process: whoever sent it, and who
+        reads the report, must hear what was done.
+        """
         from img_tools import cleaning
 
         stopper = _Stopper()
         with stopper.listening():
-            report = cleaning.report(self._host, plugins, dry_run=dry_run,
+            report = cleaning.report(self._host, plugins, dry_run=False,
                                      stop=lambda: stopper.number, progress=self._progress)
-        if check_after and report.stopped_by is None:
-            report = replace(report, check=self._check())
-        return report
+            if check_after and report.stopped_by is None:
+                with stopper.at_once():
+                    report = replace(report, check=self._check())
+                report = replace(report, stopped_by=stopper.number)
+            code = self._view.deliver(report)
+            if poweroff:
+                code = code or (128 + stopper.number if stopper.number else 0)
+                return self._power_off(code)
+            return code
 
     def _check(self) -> Report:
         from img_tools import checking
 
         self._host.forget()
-        if not self._quiet:
-            shared.say("img-clean: now img-check")
+        self._view.say("now img-check")
         chosen = common.choose_plugins(self._checks, (), tuple(self._disabled), "img-check")
         return checking.report(self._host, chosen, jobs=common.default_jobs(), timeout=TIMEOUT)
 
     def _progress(self, plugin: Plugin) -> None:
-        if not self._quiet:
-            shared.say(f"img-clean: {plugin.id}: {plugin.title}")
+        self._view.say(f"{plugin.id}: {plugin.title}")
 
-    def deliver(
-        self, report: CleanReport, form: str, outputs: tuple[str, ...], verbose: bool
-    ) -> int:
-        """Write REPORT everywhere it is wanted; returns its exit code."""
-        from img_tools.report import clean
-
-        plain = {"json": lambda: clean.render_json(report),
-                 "text": lambda: clean.render_text(report, verbose=verbose)}
-        return common.deliver(plain, outputs, plain[form]()) or report.exit_code
-
-    def power_off(self, code: int) -> int:
+    def _power_off(self, code: int) -> int:
         """Power off when CODE says that all is well; a machine that is not clean stays on."""
         if code:
             shared.say("img-clean: not powered off, since not all went well")
             return code
         from img_tools import session
+        from img_tools.model import Undecided
 
-        session.power_off(self._host.run)
+        try:
+            session.power_off(self._host.run)
+        except Undecided as undecided:
+            return shared.complain("img-clean", f"not powered off: {undecided}", REFUSED)
         return 0
 
 

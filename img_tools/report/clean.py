@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from importlib import resources
 from typing import Any
 
 from img_tools import __version__
@@ -16,6 +17,11 @@ from img_tools.report.json import run_document
 
 SCHEMA_VERSION = "1.0"
 SHOWN = 10  # steps of one cleaner shown without --verbose
+
+
+def schema() -> str:
+    """The JSON Schema of the report, as text."""
+    return (resources.files("img_tools") / "schema" / "clean-report-1.json").read_text("utf-8")
 
 
 def subject(action: Action) -> str:
@@ -78,12 +84,12 @@ def _lines(report: CleanReport, verbose: bool) -> Iterator[str]:
     yield f"img-clean {__version__} {verb} {report.run.root}"
     yield ""
     for result in report.results:
-        if result.steps or result.status is CleanStatus.FAILED or verbose:
+        if result.steps or verbose or result.status in (CleanStatus.FAILED, CleanStatus.STOPPED):
             yield from _result(result, verbose)
     for note in report.notes:
         yield f"NOTE    {note}"
     yield ""
-    yield _sentence(report)
+    yield from _sentences(report)
 
 
 def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
@@ -102,15 +108,19 @@ def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
         yield f"        ... and {rest} more (--verbose, or the JSON report)"
 
 
-def _sentence(report: CleanReport) -> str:
+def _sentences(report: CleanReport) -> Iterator[str]:
     counts = report.counts
-    done = f"{counts['actions']} actions"
+    done = f"{counts['actions']} action{'' if counts['actions'] == 1 else 's'}"
+    failed = counts["actions_failed"]
+    names = ", ".join(result.id for result in report.results if result.status is CleanStatus.FAILED)
     if report.dry_run:
-        return f"{done} planned. Nothing was changed; img-clean --yes carries them out."
-    if counts["actions_failed"]:
-        return f"FAILED: {counts['actions_failed']} of {done} failed. The image is not clean."
-    if any(result.status is CleanStatus.FAILED for result in report.results):
-        return "FAILED: not everything could be planned. The image is not clean."
+        yield f"{done} planned. Nothing was changed; img-clean --yes carries them out."
+        if names:
+            yield f"FAILED: it cannot be told what to do: {names}."
+    elif names:
+        count = f"{failed} of {done} failed" if failed else "not everything could be planned"
+        yield f"FAILED: {count} ({names}). The image is not clean."
     if report.stopped_by is not None:
-        return f"STOPPED after {done}. The image is not clean; run img-clean --yes again."
-    return f"DONE: {done}."
+        yield f"STOPPED after {done}. The image is not clean; run img-clean --yes again."
+    elif not report.dry_run and not names:
+        yield f"DONE: {done}."

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = {
     "img_tools": 0,  # __version__ alone
     "img_tools.model": 0,
+    "img_tools.actions": 1,
     "img_tools.once": 1,
     "img_tools.catalogue": 1,
     "img_tools.policy": 1,
@@ -25,22 +26,28 @@ LAYERS = {
     "img_tools.rootfs": 2,
     "img_tools.runner": 2,
     "img_tools.scratch": 3,
+    "img_tools.surgery": 3,
     "img_tools.host": 5,
     "img_tools.residue": 6,
     "img_tools.checks": 7,
+    "img_tools.cleaners": 7,
     "img_tools.plugins": 8,
     "img_tools.checking": 9,
-    "img_tools.report": 10,
-    "img_tools.cli": 11,
+    "img_tools.session": 9,
+    "img_tools.cleaning": 10,
+    "img_tools.report": 11,
+    "img_tools.cli": 12,
 }
 FACT = 4
-PLUGINS_MAY_IMPORT = {"img_tools.host", "img_tools.model", "img_tools.residue"}
+CHECKS_MAY_IMPORT = {"img_tools.host", "img_tools.model", "img_tools.residue"}
+CLEANERS_MAY_IMPORT = CHECKS_MAY_IMPORT | {"img_tools.actions"}
 
 
 def sources() -> dict[str, Path]:
     """Every module by its dotted name."""
     found = {}
-    for directory, package in (("img_tools", "img_tools"), ("checks", "img_tools.checks")):
+    for directory, package in (("img_tools", "img_tools"), ("checks", "img_tools.checks"),
+                               ("cleaners", "img_tools.cleaners")):
         for path in sorted((ROOT / directory).rglob("*.py")):
             parts = path.relative_to(ROOT / directory).with_suffix("").parts
             name = ".".join([package, *(part for part in parts if part != "__init__")])
@@ -51,6 +58,7 @@ def sources() -> dict[str, Path]:
 SOURCES = sources()
 TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
 CHECKS = sorted(name for name in SOURCES if name.startswith("img_tools.checks."))
+CLEANERS = sorted(name for name in SOURCES if name.startswith("img_tools.cleaners."))
 
 
 def imported(name: str, nodes: Iterator[ast.AST]) -> set[str]:
@@ -87,13 +95,27 @@ def test_imports_go_down_only(name):
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_check_imports_host_model_and_residue_and_no_other_check(name):
-    assert ours(imported(name, ast.walk(TREES[name]))) <= PLUGINS_MAY_IMPORT
+    assert ours(imported(name, ast.walk(TREES[name]))) <= CHECKS_MAY_IMPORT
 
 
-def test_a_report_knows_the_model_alone():
+@pytest.mark.parametrize("name", CLEANERS)
+def test_a_cleaner_imports_actions_too_and_no_other_cleaner(name):
+    assert ours(imported(name, ast.walk(TREES[name]))) <= CLEANERS_MAY_IMPORT
+
+
+def test_a_report_knows_the_values_alone():
     for name in SOURCES:
         if name.startswith("img_tools.report"):
-            assert ours(imported(name, ast.walk(TREES[name]))) <= {"img_tools", "img_tools.model"}
+            known = {one for one in ours(imported(name, ast.walk(TREES[name])))
+                     if not one.startswith("img_tools.report")}
+            assert known <= {"img_tools", "img_tools.model", "img_tools.actions"}
+
+
+def test_only_cleaning_changes_the_image():
+    """A cleaner says what it wants; the surgeon is for cleaning.apply alone."""
+    users = {name for name, tree in TREES.items()
+             if "img_tools.surgery" in imported(name, ast.walk(tree))}
+    assert users == {"img_tools.cleaning"}
 
 
 def top_level(tree: ast.Module) -> Iterator[ast.AST]:
@@ -149,8 +171,8 @@ OS_WORDS = {"path", "fsdecode", "fsencode", "uname"}
 PATH_WORDS = {"basename", "dirname", "join", "normpath", "split", "splitext", "commonpath"}
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_a_check_reaches_files_through_the_root_alone(name):
+@pytest.mark.parametrize("name", CHECKS + CLEANERS)
+def test_a_plugin_reaches_files_through_the_root_alone(name):
     """Or a link in a hostile image would lead it to the files of the machine it runs on."""
     tree = TREES[name]
     assert not {one.partition(".")[0] for one in imported(name, ast.walk(tree))} & NO_FILES
@@ -164,8 +186,8 @@ def test_a_check_reaches_files_through_the_root_alone(name):
             assert allowed is None or node.attr in allowed, f"{name}:{node.lineno}: {owner}"
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_a_check_keeps_off_what_is_private(name):
+@pytest.mark.parametrize("name", CHECKS + CLEANERS)
+def test_a_plugin_keeps_off_what_is_private(name):
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute | ast.Name):
             owner = ast.unparse(node.value)
