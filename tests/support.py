@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from img_tools import cleaning
+from img_tools.actions import Action, Outcome, Run
 from img_tools.host import Host
 from img_tools.model import Finding
 from img_tools.report.json import schema
 from img_tools.runner import CommandError, CommandMissing, Completed, Runner
+from img_tools.surgery import Surgeon
 
 
 @dataclass(frozen=True)
@@ -148,3 +151,27 @@ def needs(present: bool, what: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"this test must run in CI and needs {what}")
     pytest.skip(f"needs {what}")
+
+
+def plan(cleaner_id: str, host: Host) -> list[Action]:
+    """All that the cleaner CLEANER_ID would do to HOST; Skip and Undecided come through."""
+    module: Any = import_module(f"img_tools.cleaners.{cleaner_id.replace('-', '_')}")
+    return list(module.plan(host))
+
+
+def carried_out(cleaner_id: str, host: Host) -> list[str]:
+    """Carry the plan of CLEANER_ID out and return the paths concerned; the next plan is empty.
+
+    That it is, and that no step fails, is demanded here: the law that every cleaner obeys.
+    """
+    module: Any = import_module(f"img_tools.cleaners.{cleaner_id.replace('-', '_')}")
+    paths = []
+    with Surgeon(host.root) as surgeon:
+        for action in module.plan(host):
+            step = cleaning.apply(host, surgeon, action)
+            assert step.outcome in (Outcome.DONE, Outcome.ABSENT), step
+            if not isinstance(action, Run):
+                paths.append(action.path)
+    host.forget()
+    assert plan(cleaner_id, host) == []
+    return sorted(paths)

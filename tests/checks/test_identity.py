@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support import Link, check, codes
+from tests.support import check, codes
 
 
 def test_a_clean_image(image):
@@ -12,12 +12,6 @@ def test_a_clean_image(image):
     ("/var/lib/urandom/random-seed", "warn", "random-seed"),
     ("/boot/efi/loader/random-seed", "warn", "random-seed"),
     ("/var/lib/systemd/credential.secret", "fail", "credential-secret"),
-    ("/var/lib/dhcp/dhclient.eth0.leases", "warn", "dhcp-lease"),
-    ("/var/lib/dhcp/dhclient6.leases", "warn", "dhcp-lease"),
-    ("/var/lib/dhcpcd/duid", "warn", "dhcp-lease"),
-    ("/var/lib/NetworkManager/internal-0-eth0.lease", "warn", "dhcp-lease"),
-    ("/var/lib/NetworkManager/secret_key", "warn", "network-manager-state"),
-    ("/etc/udev/rules.d/70-persistent-net.rules", "warn", "persistent-net-rule"),
     ("/etc/docker/key.json", "fail", "docker-key"),
     ("/var/lib/docker/engine-id", "warn", "docker-engine-id"),
     ("/etc/ssl/private/ssl-cert-snakeoil.key", "warn", "tls-key"),
@@ -56,10 +50,3 @@ def test_an_iscsi_name(image):
     host = image({"/etc/iscsi/initiatorname.iscsi": "## x\nInitiatorName=iqn.1993-08.org:01:ab\n"})
     (finding,) = check("identity", host)
     assert finding.remediation == "echo GenerateName=yes > /etc/iscsi/initiatorname.iscsi"
-
-
-def test_leases_of_a_server_and_empty_files_do_not_count(image):
-    assert check("identity", image({"/var/lib/dhcp/dhcpd.leases": "lease x {}",
-                                    "/var/lib/dhcp/dhclient.leases": "",
-                                    "/etc/udev/rules.d/70-persistent-net.rules": Link("/dev/null"),
-                                    })) == []

@@ -41,7 +41,7 @@ def test_what_a_vendor_wrote_is_not_meant(image):
 
 def test_what_holds_nothing(image):
     assert check("network-leftovers", image({
-        "/var/lib/dhcp/dhclient.leases": "", "/var/lib/dhcp/dhclient.eth0.leases": Fifo(),
+        "/var/lib/dhcp/dhclient.leases": "", "/var/lib/dhcp/dhcpd.leases": "lease x {}", "/var/lib/dhcp/dhclient.eth0.leases": Fifo(),
         "/etc/udev/rules.d/70-persistent-net.rules": Link("/dev/null"),
     })) == []
 

@@ -203,8 +203,17 @@ def test_a_link_out_of_the_home_is_followed_and_named(image):
 def test_links_within_a_directory(image):
     found = keys(image, {"/root/.ssh/more": Link("../keys"), "/root/keys/k": ssh.openssh(),
                          "/root/.ssh/file": Link("/opt/k"), "/opt/k": ssh.openssh(ssh.ECDSA)})
-    assert places(found) == [("fail", "private-key", "/root/.ssh/file"),
-                             ("fail", "private-key", "/root/.ssh/more/k")]
+    assert places(found) == [("fail", "private-key", "/root/.ssh/more/k"),
+                             ("fail", "private-key", "/root/.ssh/file")]
+
+
+def test_a_link_to_anothers_directory_hides_nothing_of_it(image):
+    """The key is bob's to be cleaned, whoever else leads there, and whoever comes first."""
+    (found,) = keys(image, {
+        **passwd("alice:x:1000:1000::/home/alice:/bin/sh", "bob:x:1001:1001::/home/bob:/bin/sh"),
+        "/home/alice/.ssh": Link("/home/bob/.ssh"), "/home/bob/.ssh/id_rsa": ssh.openssh()})
+    assert (found.account, found.path) == ("bob", "/home/bob/.ssh/id_rsa")
+    assert found.remediation == "img-clean --yes --only ssh-keys"
 
 
 def test_links_stay_in_the_image(image, tmp_path):

@@ -1,0 +1,48 @@
+"""What a row of the catalogue describes is found by the check and cleaned by the cleaner."""
+
+from __future__ import annotations
+
+import pytest
+
+from img_tools.catalogue import CATALOGUE, Treat
+from img_tools.plugins import load
+from tests import residues
+from tests.checks.test_ssh_host_keys import CLOUD
+from tests.cleaners.apt import NOTHING_UNNEEDED
+from tests.support import carried_out, check, dpkg, plan
+
+CLEANERS = {plugin.id for plugin in load("img_tools.cleaners", "plan")}
+
+
+def image_of(image, row):
+    return image({**CLOUD, "/var/lib/dpkg/status": dpkg(bash="5.2"), "/etc/apt/sources.list": "",
+                  "/etc/machine-id": "", **residues.example(row)}, commands=NOTHING_UNNEEDED)
+
+
+@pytest.mark.parametrize("row", [row for row in CATALOGUE if row.treat is not Treat.REPORT],
+                         ids=lambda row: f"{row.topic}:{row.pattern}")
+def test_what_is_flagged_is_what_goes(image, row):
+    host = image_of(image, row)
+    found = check(row.topic, host)
+    assert row.code in {finding.code for finding in found}
+    assert f"img-clean --yes --only {row.topic}" in {finding.remediation for finding in found}
+    assert carried_out(row.topic, host)
+    assert check(row.topic, host) == []
+
+
+@pytest.mark.parametrize("row", [row for row in CATALOGUE if row.treat is Treat.REPORT],
+                         ids=lambda row: f"{row.topic}:{row.pattern}")
+def test_what_is_only_reported_stays(image, row):
+    host = image_of(image, row)
+    assert row.code in {finding.code for finding in check(row.topic, host)}
+    if row.topic in CLEANERS:
+        assert plan(row.topic, host) == []
+
+
+def test_every_topic_has_a_cleaner_unless_all_of_it_is_reported():
+    assert {row.topic for row in CATALOGUE if row.treat is not Treat.REPORT} <= CLEANERS
+
+
+def test_the_document_is_current():
+    message = "run python -m tests.residues"
+    assert residues.DOCUMENT.read_text("utf-8") == residues.document(), message

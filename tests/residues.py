@@ -1,0 +1,69 @@
+"""What the catalogue says, as docs/residues.md and as files to plant; `python -m tests.residues`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from img_tools.catalogue import CATALOGUE, Residue, Treat
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "residues.md"
+HEAD = """# What `img-check` looks for and `img-clean` cleans up
+
+The catalogue of leftovers, made from `img_tools/catalogue` by `python -m tests.residues`. Each topic is
+a check and, but for rows that are only reported, the cleaner of the same name. `~` is the home of every
+account, /root and /etc/skel with them; `**` is any number of directories.
+
+Keys and settings in `~/.ssh`, copies of password files, packages and the account of the agent are no rows:
+see `img-check --explain` and `img-clean --explain` of ssh-keys, accounts and do-agent.
+"""
+DONE = {
+    Treat.REMOVE: "removed", Treat.TRUNCATE: "emptied in place", Treat.EMPTY: "its contents removed",
+    Treat.REPORT: "reported",
+}
+HELD = {  # content in which `holds` is found, by the beginning of the pattern
+    "/etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "/var/lib/dbus/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "/etc/iscsi": "InitiatorName=iqn.1993-08.org.debian:01:ab\n",
+    "/var/spool/cron": "0 * * * * /opt/acme/job\n",
+    "/var/log": "\0\0x",
+    "core": b"\x7fELF\2\1\1" + bytes(9) + b"\4\0" + bytes(40),
+}
+
+
+def example(row: Residue, home: str = "/root") -> dict[str, object]:
+    """Files, as tests.support.build takes them, that ROW describes."""
+    path = row.pattern.replace("~", home, 1) if row.pattern.startswith("~") else row.pattern
+    path = path.replace("/**/", "/x/y/").replace("**", "x/y")
+    path = re.sub(r"\[(.)[^]]*\]", r"\1", path).replace("*", "x").replace("?", "x")
+    if row.kind == "tree":
+        return {f"{path}/x": "x"}
+    if row.kind == "empty":
+        return {path: {}}
+    if not row.holds:
+        return {path: "x"}
+    name = "core" if "/core" in path else path
+    return {path: next(text for begin, text in HELD.items() if name.startswith(begin))}
+
+
+def document() -> str:
+    """docs/residues.md as it has to be."""
+    return HEAD + "".join(_topics())
+
+
+def _topics() -> Iterator[str]:
+    rows = sorted(CATALOGUE, key=lambda row: row.topic)
+    for topic, group in groupby(rows, key=lambda row: row.topic):
+        yield f"\n## {topic}\n\n| code | severity | what becomes of it | where | why |\n|{'---|' * 5}\n"
+        for (code, severity, treat, why), alike in groupby(group, key=lambda row: (
+                row.code, row.severity.value, DONE[row.treat], row.advice or row.why)):
+            members = list(alike)
+            where = "<br>".join(f"`{row.pattern}`" for row in members)
+            advice = f": {why}" if members[0].advice else ""
+            yield f"| {code} | {severity} | {treat}{advice} | {where} | {members[0].why} |\n"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")
