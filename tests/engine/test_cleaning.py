@@ -381,7 +381,7 @@ def test_no_flipped_link_reaches_another_user_or_the_outside(image, tmp_path):
              (top / "home/ann/.bash_history", top / "home/ann/.two"),
              (top / "var/log/app/sub", top / "var/log/app/.s"), (top / "tmp/x", top / "tmp/y")]
     with flipping(*flips):
-        for _ in range(150):
+        for _ in range(40):
             cleaning.report(host, [topic("shell-history"), topic("logs"), topic("temp-files")],
                             dry_run=False)
             restore()
