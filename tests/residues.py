@@ -37,7 +37,7 @@ def example(row: Residue, home: str = "/root") -> dict[str, object]:
     """Files, as tests.support.build takes them, that ROW describes."""
     path = row.pattern.replace("~", home, 1) if row.pattern.startswith("~") else row.pattern
     path = path.replace("/**/", "/x/y/").replace("**", "x/y")
-    path = re.sub(r"\[(.)[^]]*\]", r"\1", path).replace("*", "x").replace("?", "x")
+    path = re.sub(r"\[(.)[^]]*\]", r"\1", path.replace("/*/", "/d/")).replace("*", "x")
     if row.kind == "tree":
         return {f"{path}/x": "x"}
     if row.kind == "empty":
