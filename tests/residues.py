@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (lines of a document)
 """What the catalogue says, as docs/residues.md and as files to plant; `python -m tests.residues`."""
 
 from __future__ import annotations

@@ -148,6 +148,7 @@ def _files(listed: dict[bytes, trees.Facts]) -> dict[bytes, trees.Facts]:
 
 
 MEANT = (
+    "/var/account/pacctx: ", "/var/named/data/named.run: ", "/var/mail/x: ",  # planted, now empty
     "/var/log/", "/etc/ssh/ssh_host_", "/etc/machine-id: ", "/var/lib/dbus/machine-id: ",
     "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid",
     "/home/mallory/", "/home/norma/", "/etc/.pwd.lock", "/var/backups/",
