@@ -31,7 +31,6 @@ from img_tools.packages.apt_policy import Policy, Version
 from img_tools.packages.apt_refresh import Indexes
 from img_tools.packages.apt_release import Release
 from img_tools.packages.apt_sources import Source
-from img_tools.packages.deb_version import DebVersion
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
@@ -261,10 +260,6 @@ class Apt:
                      if self._full_name(package) in orphans)
 
     # -- words -----------------------------------------------------------------------------------
-
-    def newer(self, version: str, other: str) -> bool:
-        """True when VERSION is later than OTHER, as dpkg orders them."""
-        return DebVersion(version) > DebVersion(other)
 
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person; see PackageManager.advice."""

@@ -16,7 +16,6 @@ from img_tools.packages.apt import Apt
 from img_tools.packages.apt_errors import demand_updated
 from img_tools.packages.apt_release import System, parse_release
 from img_tools.packages.apt_sources import Source, insecure_setting, list_name, read, site
-from img_tools.packages.deb_version import DebVersion
 from img_tools.rootfs import RootFS
 from img_tools.runner import CommandError, CommandMissing, Completed, Runner
 from img_tools.scratch import Scratch
@@ -128,24 +127,6 @@ def apt(tmp_path: Path) -> Make:
         return Apt(root, runner, Scratch(root), refresh=refresh), runner
 
     return make
-
-
-# -- versions ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("low", "high"), [
-    ("1.9", "1.10"), ("1.0~rc1", "1.0"), ("1.0", "1.0a"), ("1.0a", "1.0+b"), ("9.9", "1:0.1"),
-    ("1.0-1", "1.0-1+deb12u1"), ("1.0-1+deb12u2", "1.0-1+deb12u10"), ("1.0-1~deb12u1", "1.0-1"),
-    ("2.31-13+deb11u9", "2.31-13+deb11u11"), ("0.7.9", "17.1"), ("1.0~~", "1.0~"), ("1", "1-1"),
-])
-def test_versions_compare_as_in_dpkg(low: str, high: str) -> None:
-    assert DebVersion(low) < DebVersion(high)
-    assert not DebVersion(high) < DebVersion(low)
-
-
-def test_equal_versions_may_be_written_in_two_ways() -> None:
-    assert DebVersion("0:1.0-0") == DebVersion("1.0")
-    assert DebVersion("1.00") == DebVersion("1.0")
 
 
 # -- sources -------------------------------------------------------------------------------------
