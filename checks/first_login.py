@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from posixpath import basename
 
 from img_tools.host import Host
-from img_tools.model import Finding, Skip, fail, warn
+from img_tools.model import Finding, Skip, Undecided, fail, warn
 
 CATEGORY = "cloud-init"
 REFERENCES = ("build-an-image: to run a script on the user's first login",)
@@ -28,6 +28,7 @@ PREFIXES = frozenset({"exec", "sudo", "then", "else", "do", "nohup", "time", "if
 BREAKS = re.compile(r"&&|\|\||;|\|")
 RESTORES = re.compile(r"^(?!\s*#).*\.bashrc", re.M)
 COPIES_SKEL = re.compile(r"^(?!\s*#)(?=.*\bcp\b).*/etc/skel/\.bashrc", re.M)
+LONGEST = 10_000  # characters of a line; the time that shlex takes grows with their square
 FATAL = frozenset({"dangling-link", "not-a-file", "not-executable", "writable-by-others",
                    "no-interpreter", "crlf"})
 
@@ -49,6 +50,8 @@ def _hooks(host: Host) -> Iterator[tuple[str, tuple[int, bool]]]:
     for number, line in enumerate(host.root.read_lines(BASHRC), 1):
         if line.strip() in stock:
             continue
+        if len(line) > LONGEST:
+            raise Undecided(f"line {number} of {BASHRC} has over {LONGEST} characters")
         for command in BREAKS.split(line):
             try:
                 words = shlex.split(command, comments=True)
