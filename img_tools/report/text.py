@@ -67,7 +67,7 @@ def _body(results: list[Result], style: _Style) -> Iterator[str]:
 
 
 def _result(result: Result, style: _Style) -> Iterator[str]:
-    yield f"{style.tag(result.status)} {result.id}: {result.title}"
+    yield f"{style.tag(result.status)} {_heading(result, style)}"
     if result.status is Status.SKIP:
         yield style.wrap(f"skipped: {result.message}", INDENT)
     elif result.status is Status.ERROR:
@@ -82,6 +82,13 @@ def _result(result: Result, style: _Style) -> Iterator[str]:
         yield f"{INDENT}... and {len(result.findings) - len(shown)} more (-v shows them)"
     if result.incomplete:
         yield style.wrap(f"There may be more, the check broke off: {result.message}", INDENT)
+
+
+def _heading(result: Result, style: _Style) -> str:
+    """The title says how it should be: beside a FAIL it would read as if it were so."""
+    if result.status in (Status.PASS, Status.SKIP):
+        return f"{result.id}: {result.title}"
+    return f"{result.id}, where it should be: {result.title}" if style.verbose else result.id
 
 
 def _finding(finding: Finding, style: _Style) -> Iterator[str]:
