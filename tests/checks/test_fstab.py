@@ -26,6 +26,7 @@ DEVICES = {
     "/dev/disk/by-uuid/ABCD-EF": Link("../../vda15"),
     "/dev/disk/by-label/UEFI": Link("../../vda15"),
     "/dev/disk/by-label/a\\x20b": Link("../../vda1"),
+    "/dev/disk/by-label/s\\x2fl": Link("../../vda1"),
     "/dev/disk/by-label/config-2": Link("../../vdb"),
 }
 
@@ -83,6 +84,9 @@ def test_lines(image, line, found):
     ("UUID=11-AA / ext4 defaults 0 1", []),
     ("UUID=abcd-ef /boot/efi vfat defaults 0 1", []),
     ("LABEL=a\\040b /x ext4 defaults 0 1", []),
+    ("/dev/disk/by-label/a\\x20b /x ext4 defaults 0 1", []),
+    ("LABEL=s/l /x ext4 defaults 0 1", []),
+    ("LABEL=CONFIG-2 /config iso9660 ro 0 0", []),
     ("LABEL=config-2 /config iso9660 ro 0 0", []),
     ("/dev/vda15 /boot/efi vfat defaults 0 1", []),
     ("/dev/mapper/gone /x ext4 defaults 0 1", []),

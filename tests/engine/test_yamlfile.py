@@ -66,7 +66,8 @@ def test_a_key_has_the_value_that_the_library_itself_gives_it(text):
 
 @pytest.mark.parametrize(("text", "line"), [
     ("a: b\nc: !own x", 2), ("\na: !own {b: c}", 2), ("a: !!python/name:os.system", 1),
-    ("a: !!omap [b: c]", 1), ("a: !!seq b", 1), ("a: !!seq {b: c}", 1), ("a: !!bool b", 1), ("a: !!int ''", 1),
+    ("a: !!omap [b: c]", 1), ("a: !!seq b", 1), ("a: !!seq {b: c}", 1),
+    ("a: !!bool b", 1), ("a: !!int ''", 1),
     ("a:\n- 2020-13-45", 2), ("a: 2020-01-01 25:00:00", 1), ("a: =", 1),
     ("<<: x", 1), ("<<: [x]", 1), ("a: b\nc: {<<: [{kk: 1}, {kk: 2}]}", 2),
     ("<<: {kk: 1, kk: 2}", 1), ("[a]: b", 1), ("x:\n<<: *x", 2), ("a: b\n---\nc: d", 2),
