@@ -273,6 +273,28 @@ def test_progress_counts_every_result_once(gate):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+def test_the_main_thread_never_waits_long_for_a_check_that_may_take_hours(gate, monkeypatch):
+    """A signal that came just before it began to wait is seen when it wakes up."""
+    waits = []
+    real = checking.queue.SimpleQueue
+
+    class Noting:
+        def __init__(self) -> None:
+            self.queue: Any = real()
+            self.put, self.get_nowait = self.queue.put, self.queue.get_nowait
+
+        def get(self, timeout: float) -> Result:
+            waits.append(timeout)
+            if len(waits) == 3:
+                gate.opened.set()
+            return self.queue.get(timeout=timeout)
+
+    monkeypatch.setattr(checking.queue, "SimpleQueue", Noting)
+    run(None, [plugin(gate)], jobs=1, timeout=3600)
+    assert len(waits) >= 3
+    assert max(waits) <= 0.2
+
+
 def test_nothing_to_run_is_nothing_reported():
     assert run(None, [], jobs=4, timeout=1) == ()
 

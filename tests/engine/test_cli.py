@@ -524,10 +524,16 @@ def hanging(place: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def ended(pid: int) -> bool:
-    try:
-        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    """Whether PID is gone or a zombie, soon: what was killed takes a moment to die."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            if ") Z " in Path(f"/proc/{pid}/stat").read_text():
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
