@@ -36,7 +36,8 @@ def _hook(host: Host, hook: Hook) -> Iterator[Finding]:
     where = f"line {line} of {BASHRC} runs {path}"
     if script is None:
         yield fail("missing", f"{where}, which is not there: every login shows an error",
-                   path=BASHRC, line=line, fix=f"add {path}, or remove line {line} of {BASHRC}")
+                   path=BASHRC, line=line,
+                   fix=f"add {path}, or comment out line {line} of {BASHRC}")
         return
     for flaw in script.flaws:
         if flaw in FATAL and (hook.direct or flaw not in ("not-executable", "no-interpreter")):

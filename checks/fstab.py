@@ -49,6 +49,12 @@ def check(host: Host) -> Iterator[Finding]:
             undecided = failed
             continue
         if what is None:
+            if _untold(host, mount):
+                yield warn("not-told", f"line {mount.line} of {PATH}: whether a clone has "
+                           f"{mount.spec} for {mount.target} cannot be told with --root",
+                           path=PATH, line=mount.line, evidence={"target": mount.target},
+                           fix="run img-check on the machine itself, or add nofail to the line "
+                           f"of {mount.target}")
             continue
         spec = re.sub(r"//[^/@]*@", "//", mount.spec)  # a name and a password
         soft = mount.fstype == "swap" or what.startswith("is on the network")
@@ -57,7 +63,7 @@ def check(host: Host) -> Iterator[Finding]:
             f"line {mount.line} of {PATH}: {spec} {what}"
             + ("" if soft else f", and {mount.target} is needed to boot"),
             path=PATH, line=mount.line, evidence={"spec": spec, "target": mount.target},
-            fix=f"remove line {mount.line} of {PATH}, or add nofail to its options")
+            fix=f"remove the line of {mount.target} from {PATH}, or add nofail to its options")
     if undecided:
         raise undecided
 
@@ -72,6 +78,13 @@ def _trouble(host: Host, mount: Mount) -> str | None:
     if mount.device:
         return _device(host, mount.device)
     return "is not there" if spec.startswith("/") and not host.root.exists(spec) else None
+
+
+def _untold(host: Host, mount: Mount) -> bool:
+    """True for a data disk: what the image itself boots from lies on the disk that is cloned."""
+    own = mount.target in ("/", "/boot", "/boot/efi", "/efi") or mount.fstype == "swap"
+    named = bool(mount.device) and str(mount.device).startswith("/dev/disk/")  # by UUID, by label
+    return named and not host.live and not own
 
 
 def _device(host: Host, path: str) -> str | None:

@@ -101,7 +101,7 @@ def _regeneration(host: Host) -> Iterator[Finding]:
         yield warn("deletekeys-off", f"{deletes.path} line {deletes.line} says ssh_deletekeys: "
                    f"{deletes.text}, so that a clone keeps the host keys of its image",
                    path=deletes.path, line=deletes.line,
-                   fix=f"remove line {deletes.line} of {deletes.path}")
+                   fix=f"comment out line {deletes.line} of {deletes.path}")
     why = _hindrance(host)
     if why and not any(_makes_keys(host)):
         yield fail("not-regenerated", f"nothing makes host keys on a clone: {why}; sshd without "

@@ -96,4 +96,5 @@ def _server(host: Host) -> Iterator[Finding]:
                 yield warn(f"{keyword.lower()}", f"{item.where}: {keyword} lets in {who}, on every "
                            "machine made from the image", path=item.path, line=item.line,
                            evidence={"value": item.args[0]},
-                           fix=f"remove line {item.line} of {item.path}, or set it at first boot")
+                           fix=f"comment out line {item.line} of {item.path}, or set it at first "
+                           "boot")

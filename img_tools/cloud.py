@@ -202,11 +202,11 @@ class CloudInit:
             key, value = key.strip(), value.strip().strip("\"'")
             if key == "policy" and "disabled" in value.split(","):
                 yield Obstacle("disabled-by-policy", f"{DS_IDENTIFY} says `policy: {value}`",
-                               DS_IDENTIFY, f"remove line {number} of {DS_IDENTIFY}", number)
+                               DS_IDENTIFY, f"comment out line {number} of {DS_IDENTIFY}", number)
             if key == "datasource" and value not in ("", "ConfigDrive", "DigitalOcean"):
                 yield Obstacle("datasource", f"{DS_IDENTIFY} allows the datasource {value} alone, "
                                "which no Droplet has",
-                               DS_IDENTIFY, f"remove line {number} of {DS_IDENTIFY}", number)
+                               DS_IDENTIFY, f"comment out line {number} of {DS_IDENTIFY}", number)
 
     def _stages(self) -> Iterator[Obstacle]:
         present = [next((unit for unit in names if self._state(unit) is not UnitState.ABSENT), None)

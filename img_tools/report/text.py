@@ -88,7 +88,7 @@ def _heading(result: Result, style: _Style) -> str:
     """The title says how it should be: beside a FAIL it would read as if it were so."""
     if result.status in (Status.PASS, Status.SKIP):
         return f"{result.id}: {result.title}"
-    return f"{result.id}, where it should be: {result.title}" if style.verbose else result.id
+    return f"{result.id}, wanted: {result.title}" if style.verbose else result.id
 
 
 def _finding(finding: Finding, style: _Style) -> Iterator[str]:
@@ -107,7 +107,9 @@ def _foot(report: Report, style: _Style) -> Iterator[str]:
     if report.platform.index_time:
         yield f"Updates were judged by package indexes of {report.platform.index_time}."
     if report.run.left_out:
-        yield style.wrap(f"Not asked for: {', '.join(report.run.left_out)}", "")
+        left_out = report.run.left_out
+        names = ", ".join(left_out) if len(left_out) <= 5 else f"{len(left_out)} checks"
+        yield style.wrap(f"Not asked for: {names}", "")
     yield style.paint(report.verdict, _sentence(report))
 
 

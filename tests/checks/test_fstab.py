@@ -106,10 +106,12 @@ def test_without_dev_disk_labels_are_undecided(image):
         check("fstab", fstab(image, STOCK))
 
 
-def test_a_mounted_tree_knows_no_devices(image):
-    assert check("fstab", fstab(image, "UUID=33-cc /x ext4 defaults 0 2\n")) == []
-
-
 def test_hostile(image):
     with pytest.raises(Undecided):
         check("fstab", fstab(image, Fifo()))
+
+
+def test_what_a_mounted_tree_cannot_tell_is_no_pass(image):
+    host = image({"/etc/fstab": "UUID=1 / ext4 defaults 0 1\nUUID=2 /boot/efi vfat defaults 0 1\n"
+                                "UUID=3 /data ext4 defaults 0 2\n"})
+    assert [(finding.code, finding.line) for finding in check("fstab", host)] == [("not-told", 3)]

@@ -62,7 +62,7 @@ def test_verbose_shows_evidence():
 
 def test_a_title_says_how_it_should_be_and_stands_beside_no_fail():
     assert "Title of five" not in render(ALL)
-    assert "FAIL  five, where it should be: Title of five\n" in render(ALL, verbose=True)
+    assert "FAIL  five, wanted: Title of five\n" in render(ALL, verbose=True)
 
 
 def test_many_findings_are_counted_unless_verbose():
