@@ -347,6 +347,24 @@ def test_security_update_that_a_pin_hides(apt: Make) -> None:
     assert (update.security, update.reason) == (True, Reason.PINNED)
 
 
+def test_security_update_that_a_pin_hides_behind_an_older_update(apt: Make) -> None:
+    """The point release has 1.1, which apt would choose; 1.2 closes the hole and is pinned away."""
+    backend, _ = apt({}, table("toy", "1.0", "1.1", ("1.2", AT_SECURITY), ("1.1", AT_MAIN),
+                               ("1.0", AT_MAIN)), simulation="Inst toy [1.0] (1.1 Debian:12 [all])")
+    assert [(update.candidate, update.security, update.reason)
+            for update in backend.updates.all] == [
+        ("1.1", False, Reason.PENDING), ("1.2", True, Reason.PINNED)]
+
+
+@pytest.mark.parametrize("security", [
+    SECURITY.replace("deb ", "deb [arch=arm64] "), SECURITY.replace(" main", " contrib")])
+def test_security_archive_without_what_the_system_is_made_of_does_not_count(
+        apt: Make, security: str) -> None:
+    backend, _ = apt({"/etc/apt/sources.list": MAIN + security})
+    assert security != SECURITY
+    assert not any(item.security for item in backend.repositories)
+
+
 def test_newer_version_of_a_release_with_low_priority_is_no_update(apt: Make) -> None:
     trixie = "deb http://deb.debian.org/debian-security trixie-security main\n"
     stem = f"{LISTS}/deb.debian.org_debian-security_dists_trixie-security_"
