@@ -164,7 +164,7 @@ def _demand(root: str, outputs: tuple[str, ...]) -> None:
     if not root or not os.path.isdir(os.path.join(root, "etc")):
         raise click.UsageError(f"--root {root}: not the root of an image (it has no etc/)")
     if os.geteuid() != 0:
-        again = shlex.join(["img-check", *sys.argv[1:]])
+        again = shlex.join(sys.argv)
         raise click.UsageError(f"must run as root, or it would not see what others may not read: "
                                f"sudo {again}")
 
