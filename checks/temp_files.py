@@ -6,7 +6,7 @@ files of editors in /etc and in homes, and at old copies of configuration files 
 and removes itself when the machine stops, and whatever lies on a tmpfs, which no snapshot holds.
 
 Build scripts, downloads and half-edited files with passwords are left there.
-`img-clean --yes --only temp-files` removes them. The script by which Packer runs img-check lies in
+The script by which Packer runs img-check lies in
 /tmp at that moment: set its `remote_path` to a place in /dev/shm.
 """
 

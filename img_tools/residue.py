@@ -295,7 +295,7 @@ def _rest(sample: _Sample) -> Finding:
     return Finding(
         status=row.severity, code=row.code,
         message=f"{sample.count} in all, of which the first {LIMIT} are listed: {row.why}",
-        evidence={"count": sample.count}, remediation=_fix(sample.first[0]),
+        evidence={"count": sample.count}, remediation="do the same for the rest",
     )
 
 
@@ -305,4 +305,5 @@ def _fix(match: Match) -> str:
         return f"{path} is outside of the home it is reached from: look at it and remove it by hand"
     if row.treat is Treat.REPORT:
         return row.advice.replace("{path}", shlex.quote(path))
-    return f"img-clean --yes --only {row.topic}"
+    command = {Treat.TRUNCATE: "truncate -s 0 {}", Treat.EMPTY: "find {} -mindepth 1 -delete"}
+    return command.get(row.treat, "rm -r {}").format(shlex.quote(path))

@@ -284,7 +284,7 @@ def test_list_and_explain(place):
     assert len({line.index(line.split(None, 1)[1]) for line in lines}) == 1
     shown = call([COMMAND, "--explain", "shell-history"]).stdout
     assert shown.startswith("shell-history: No account")
-    assert "img-clean" in shown
+    assert "kill -9 $$" in shown
 
 
 # -- streams ---------------------------------------------------------------------------------------
