@@ -50,8 +50,8 @@ def check(host: Host) -> Iterator[Finding]:
             continue
         if what is None:
             if _untold(host, mount):
-                yield warn("not-told", f"line {mount.line} of {PATH}: whether a clone has "
-                           f"{mount.spec} for {mount.target} cannot be told with --root",
+                yield warn("not-told", f"line {mount.line} of {PATH}: whether a clone has the "
+                           f"disk of {mount.target} cannot be told with --root",
                            path=PATH, line=mount.line, evidence={"target": mount.target},
                            fix="run img-check on the machine itself, or add nofail to the line "
                            f"of {mount.target}")
