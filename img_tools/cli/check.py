@@ -184,7 +184,7 @@ def _report(
     progress = _Progress(not quiet and sys.stderr is not None and sys.stderr.isatty())
     try:
         return checking.report(
-            host, chosen, jobs=jobs or min(8, (os.cpu_count() or 1) + 4), timeout=timeout,
+            host, chosen, jobs=jobs or min(8, (os.cpu_count() or 1) + 2), timeout=timeout,
             fail_on_warn=fail_on == "warn", progress=progress,
             left_out=[plugin.id for plugin in plugins if plugin not in chosen],
         )
