@@ -8,7 +8,8 @@ cloud-init makes by itself, except for what it wrote to /etc/sudoers.d at the bu
 boot: it writes that again on each new machine.
 
 An account of a person (uid 1000 and above, with a login shell) is a warning: a new machine should
-have none that its owner did not ask for. Waive it when the application needs it.
+have none that its owner did not ask for, unless the application needs it. So is a directory in
+/home that no account owns: nothing else looks for keys and histories there.
 """
 
 import contextlib
@@ -28,7 +29,8 @@ CLOUD_INIT_SUDOERS = "/etc/sudoers.d/90-cloud-init-users"
 
 def check(host: Host) -> Iterator[Finding]:
     """Yield a finding for every account or rule that gives more than it should."""
-    for kind in (_twins(host), _shared(host), _nis(host), _people(host), _sudo(host)):
+    for kind in (_twins(host), _shared(host), _nis(host), _people(host), _deserted(host),
+                 _sudo(host)):
         yield from bounded(kind)
 
 
@@ -57,6 +59,18 @@ def _nis(host: Host) -> Iterator[Finding]:
     for entry in host.accounts.nis:
         yield warn("nis-entry", f"{entry.path} line {entry.line} takes accounts from NIS",
                    path=entry.path, line=entry.line, fix="remove the line with `vipw` or `vipw -s`")
+
+
+def _deserted(host: Host) -> Iterator[Finding]:
+    """Homes whose account is gone (`userdel` without -r): no other check looks into them."""
+    homes = {host.root.resolve(account.home) for account in host.accounts.all}
+    for entry in host.root.glob("/home/*"):
+        path = host.root.resolve(entry.path)
+        inhabited = any(home == path or home.startswith(f"{path}/") for home in homes)
+        if not inhabited and host.root.is_dir(path) and host.root.listdir(path):
+            yield warn("deserted-home", f"{entry.path} is no account's home, so that keys and "
+                       "histories in it were not looked for", path=entry.path,
+                       fix=f"look at it; if it is of no use: rm -r {shlex.quote(entry.path)}")
 
 
 def _people(host: Host) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ image they are forbidden: whoever creates a Droplet decides about them. Looked a
 what they leave when they are removed (repository, signing key, unit, directories), and the account
 do-agent. An empty directory is only a warning.
 
-Remove the packages, then run `img-clean --yes --only do-agent`. Droplets that are created with
+Remove the packages, then what they left. Droplets that are created with
 `droplet_agent=false` never get the console agent.
 """
 

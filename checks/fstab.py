@@ -8,13 +8,13 @@ system alone, where the kernel knows them), swap files, bind mounts, network fil
 Remove the line, or add nofail to its options.
 """
 
-import os
 import re
 from collections.abc import Iterator
+from posixpath import basename
 
 import psutil
 
-from img_tools.host import Host
+from img_tools.host import Host, Mount
 from img_tools.model import Finding, Undecided, fail, warn
 
 CATEGORY = "boot"
@@ -27,11 +27,10 @@ VIRTUAL = frozenset({
     "efivarfs", "zfs",
 })
 NETWORK = re.compile(r"(nfs4?|cifs|smb3|ceph|glusterfs|9p|virtiofs|fuse\.\w+|davfs)$")
-TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid",
-        "PARTLABEL": "by-partlabel"}
+REMOTE = re.compile(r"//|[\w.-]+:/")
 VOLUME = re.compile(r"/dev/disk/by-id/scsi-0DO_Volume_|/dev/(sd|hd|xvd)[a-z]|/dev/vd[b-z]")
 DISK = re.compile(r"((?:vd|sd|hd|xvd)[a-z]+|nvme[0-9]+n[0-9]+|mmcblk[0-9]+)")
-CONFIG_DRIVE = ("config-2", "CONFIG-2")  # a Droplet has it
+CONFIG_DRIVE = "/dev/disk/by-label/config-2"  # a Droplet has it
 
 
 def check(host: Host) -> Iterator[Finding]:
@@ -45,11 +44,17 @@ def check(host: Host) -> Iterator[Finding]:
         if mount.options & {"noauto", "nofail", "x-systemd.automount"} or mount.fstype in VIRTUAL:
             continue
         try:
-            what = _trouble(host, mount.spec, mount.target, mount.fstype, mount.options)
+            what = _trouble(host, mount)
         except Undecided as failed:
             undecided = failed
             continue
         if what is None:
+            if _untold(host, mount):
+                yield warn("not-told", f"line {mount.line} of {PATH}: whether a clone has the "
+                           f"disk of {mount.target} cannot be told with --root",
+                           path=PATH, line=mount.line, evidence={"target": mount.target},
+                           fix="run img-check on the machine itself, or add nofail to the line "
+                           f"of {mount.target}")
             continue
         spec = re.sub(r"//[^/@]*@", "//", mount.spec)  # a name and a password
         soft = mount.fstype == "swap" or what.startswith("is on the network")
@@ -58,56 +63,43 @@ def check(host: Host) -> Iterator[Finding]:
             f"line {mount.line} of {PATH}: {spec} {what}"
             + ("" if soft else f", and {mount.target} is needed to boot"),
             path=PATH, line=mount.line, evidence={"spec": spec, "target": mount.target},
-            fix=f"remove line {mount.line} of {PATH}, or add nofail to its options")
+            fix=f"remove the line of {mount.target} from {PATH}, or add nofail to its options")
     if undecided:
         raise undecided
 
 
-def _trouble(
-    host: Host, spec: str, target: str, fstype: str, options: frozenset[str]
-) -> str | None:
+def _trouble(host: Host, mount: Mount) -> str | None:
     """What a clone lacks of this line, None for nothing."""
-    if NETWORK.match(fstype) or "_netdev" in options or re.match(r"//|[\w.-]+:/", spec):
+    spec = mount.spec
+    if NETWORK.match(mount.fstype) or "_netdev" in mount.options or REMOTE.match(spec):
         return "is on the network of the build machine, and a clone waits for it at boot"
-    if VOLUME.match(spec) or target.startswith("/mnt/volume_"):
+    if VOLUME.match(spec) or mount.target.startswith("/mnt/volume_"):
         return "is a disk that a clone does not have: a Droplet's own is /dev/vda"
-    name, _, value = spec.partition("=")
-    if name in TAGS:
-        return _device(host, f"/dev/disk/{TAGS[name]}/{value}")
-    if spec.startswith("/dev/"):
-        return _device(host, spec)
-    if spec.startswith("/"):
-        return None if host.root.exists(spec) else "is not there"
-    return None
+    if mount.device:
+        return _device(host, mount.device)
+    return "is not there" if spec.startswith("/") and not host.root.exists(spec) else None
+
+
+def _untold(host: Host, mount: Mount) -> bool:
+    """True for a data disk: what the image itself boots from lies on the disk that is cloned."""
+    own = mount.target in ("/", "/boot", "/boot/efi", "/efi") or mount.fstype == "swap"
+    named = bool(mount.device) and str(mount.device).startswith("/dev/disk/")  # by UUID, by label
+    return named and not host.live and not own
 
 
 def _device(host: Host, path: str) -> str | None:
     """What a clone lacks of the device PATH; a mounted tree cannot tell and gives None."""
     if not host.live or path.startswith(("/dev/mapper/", "/dev/md")):
         return None
-    directory, name = os.path.split(path)
-    if directory.startswith("/dev/disk/"):
-        if not host.root.is_dir("/dev/disk"):
-            raise Undecided("there is no /dev/disk, so UUIDs and labels cannot be looked up: "
-                            "run it on the system itself, not in a container")
-        wanted = _udev(name).lower()
-        name = next((known for known in host.root.listdir(directory) if known.lower() == wanted),
-                    name)
-    device = host.root.resolve(f"{directory}/{name}")
-    if host.root.stat(device) is None:
+    node = host.boot.device_node(path)
+    if node is None:
         return "is not there"
-    disk, root = DISK.match(os.path.basename(device)), DISK.match(_root_device())
-    if disk and root and disk[1] != root[1] and name not in CONFIG_DRIVE:
+    disk, root = DISK.match(basename(node)), DISK.match(_root_device())
+    if disk and root and disk[1] != root[1] and path.lower() != CONFIG_DRIVE:
         return f"is on {disk[1]}, a disk that is not part of the snapshot"
     return None
 
 
 def _root_device() -> str:
-    return next((os.path.basename(part.device) for part in psutil.disk_partitions()
+    return next((basename(part.device) for part in psutil.disk_partitions()
                  if part.mountpoint == "/"), "")
-
-
-def _udev(name: str) -> str:
-    r"""NAME as udev writes it in /dev/disk/by-*: a blank is \x20."""
-    return re.sub(r"[^\w#+\-.:=@]", lambda match: "".join(
-        f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "surrogateescape")), name)

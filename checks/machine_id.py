@@ -6,8 +6,8 @@ there. With one id on all Droplets they get the same DHCP lease, and their journ
 apart. A missing file is no better: Debian 12 does not boot without it when / is mounted read-only
 at first.
 
-`img-clean --yes --only machine-id` empties the one and removes the other, as the last things before
-the power goes off: installing packages may fill them again. An empty file is the careful choice;
+Empty the one and remove the other as the last things before the power goes off: installing packages
+may fill them again. An empty file is the careful choice;
 `uninitialized` makes systemd treat the boot as the first, and enable services by their presets.
 """
 

@@ -7,7 +7,8 @@ hash that is locked but still there, and a field that holds no password (`*`, `!
 ...), which is what an image should have. What is not provably locked counts as set.
 
 Also read: /etc/group and gshadow, lines of shadow that no account uses, lines that are malformed,
-and copies of these files (`shadow-` keeps the hash of a password that was locked or changed).
+and copies of these files (`shadow-` keeps the hash of a password that was locked or changed), and
+the former passwords in /etc/security/opasswd.
 
 `usermod -p '*' NAME` takes a password away and keeps ssh keys working; `passwd -l NAME` closes an
 account that has an empty field. Then `rm -f /etc/shadow-`.
@@ -112,8 +113,8 @@ def _copies(host: Host) -> Iterator[Finding]:
                        "text, or too large, so its hashes cannot be ruled out", path=path, fix=fix)
         else:
             more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-            yield warn("copy-with-hash", f"{path} is a copy that still holds the hash of a "
-                       f"password for {', '.join(names[:NAMES])}{more}", path=path,
+            yield warn("copy-with-hash", f"{path} still holds the hash of a password "
+                       f"for {', '.join(names[:NAMES])}{more}", path=path,
                        evidence={"count": len(names)}, fix=fix)
 
 

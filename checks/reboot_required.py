@@ -32,7 +32,8 @@ def check(host: Host) -> Iterator[Finding]:
         names = sorted({name for name in host.root.read_lines(f"{mark}.pkgs") if name})
         because = f" ({', '.join(names[:10])})" if names else ""
         yield warn("reboot-required", f"an upgrade asks for a reboot{because}: the system as it is "
-                   "now was never started", path=mark, fix="reboot, then run img-check again")
+                   "now was never started", path=mark,
+                   fix="start the image once as it is now, then run img-check again")
     if host.live:
         yield from _stale_processes(host)
 

@@ -6,7 +6,7 @@ sources are not the distribution's own, and which installed packages come from n
 never get an update. On a Droplet it also looks for mirrors.digitalocean.com, which is recommended.
 
 Add what is missing, have unsigned sources signed (Signed-By), and remove those that only the build
-needed. A third-party source that the image's software needs may stay: waive it by name.
+needed. A third-party source that the image's software needs may stay: it is a warning, no failure.
 """
 
 import re
@@ -57,7 +57,7 @@ def _about(source: Repository) -> Iterator[Finding]:
         yield warn("third-party-repository", f"{where} is not one of the distribution's own "
                    f"({source.origin or 'it has no index that names an origin'})",
                    path=source.path, line=source.line,
-                   fix="remove it if only the build needed it, else waive this finding")
+                   fix="remove it if only the build needed it; if the image needs it, it may stay")
 
 
 def _is_droplet(host: Host) -> bool:

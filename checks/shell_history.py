@@ -6,8 +6,8 @@ that keep one of their own (mysql, psql, redis-cli, python, ...) and for what vi
 (less, vim, wget: a warning only). Files that HISTFILE names in the shells' startup files count too.
 Any size above zero counts; a link to /dev/null holds nothing.
 
-`img-clean --yes --only shell-history` removes them. The shell that you type in writes its history
-again when it ends: leave it with `kill -9 $$`, or run `unset HISTFILE` in it first.
+Remove them. The shell that you type in writes its history again when it ends: leave it with
+`kill -9 $$`, or run `unset HISTFILE` in it first.
 """
 
 import itertools

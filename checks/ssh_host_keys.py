@@ -4,9 +4,8 @@ A host key baked into an image is shared by every machine made from it: whoever 
 any other. Looked at are `/etc/ssh/ssh_host_*_key*`, the paths that HostKey names, and every other
 private key below /etc/ssh. A key is reported by type and SHA256 fingerprint, never by content.
 
-`img-clean --yes --only ssh-host-keys` removes them, as one of its last steps. On a clone cloud-init
-makes new ones; the check says so when cloud-init is kept from it, since sshd without host keys
-refuses every connection.
+Remove them as one of the last steps. On a clone cloud-init makes new ones; the check says so when
+cloud-init is kept from it, since sshd without host keys refuses every connection.
 """
 
 from collections.abc import Iterator
@@ -45,12 +44,12 @@ def _by_name(host: Host, seen: set[str]) -> Iterator[Finding]:
     for match in found:
         path = match.path
         if match.residue.code == "host-key":
-            yield _finding(host, path, match.residue.why, "img-clean --yes --only ssh-host-keys")
+            yield _finding(host, path, match.residue.why, f"rm {quote(path)}")
         elif path.removesuffix(".pub").removesuffix("-cert") not in private:
             key = public_key(host.root.read_bytes(path, HEAD, head=True))
             yield warn("host-key-public", f"{path}: {match.residue.why}", path=path,
                        evidence=key.evidence if key else {},
-                       fix="img-clean --yes --only ssh-host-keys")
+                       fix=f"rm {quote(path)}")
 
 
 def _finding(host: Host, path: str, why: str, fix: str, code: str = "host-key") -> Finding:
@@ -97,7 +96,7 @@ def _regeneration(host: Host) -> Iterator[Finding]:
         yield warn("deletekeys-off", f"{deletes.path} line {deletes.line} says ssh_deletekeys: "
                    f"{deletes.text}, so that a clone keeps the host keys of its image",
                    path=deletes.path, line=deletes.line,
-                   fix=f"remove line {deletes.line} of {deletes.path}")
+                   fix=f"comment out line {deletes.line} of {deletes.path}")
     why = host.no_host_keys
     if why:
         yield fail("not-regenerated", f"nothing makes host keys on a clone: {why}; sshd without "

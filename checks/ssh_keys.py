@@ -7,8 +7,8 @@ the home, and wherever AuthorizedKeysFile points, in Match blocks as well. Keys 
 under any name and of any size; an empty `authorized_keys` is fine. A key is reported by type and
 SHA256 fingerprint as `ssh-keygen -lf` shows it, never by content.
 
-`img-clean --yes --only ssh-keys` removes them. The key of the session you work in, or of Packer,
-counts too: img-clean takes it as its last step, and the open connection survives that.
+The key of the session you work in, or of Packer, counts too: remove it as the last step, the open
+connection survives that. Without it, and with no password set, nobody can log in again.
 """
 
 from collections import Counter
@@ -61,7 +61,7 @@ def _limited(stored: Iterable[Stored]) -> Iterator[Finding]:
         if number > LIMIT:
             report = fail if kind in FAILS else warn
             yield report(kind, f"{number} findings {kind} in all, of which {LIMIT} are listed",
-                         evidence={"count": number}, fix="img-clean --yes --only ssh-keys")
+                         evidence={"count": number}, fix="do the same for the rest")
     if trouble:
         raise trouble
 
@@ -83,8 +83,8 @@ def _fix(item: Stored) -> str:
     if item.kind == "private-key" and "/.ssh/" not in item.path:
         return f"rm {quote(item.path)}; what needs such a key makes its own at first boot"
     if item.kind == "authorized-key":
-        return "img-clean --yes --only ssh-keys (its last step, so that a session may end first)"
-    return "img-clean --yes --only ssh-keys"
+        return f"rm {quote(item.target)}  # last of all: nobody can log in with it again"
+    return f"rm {quote(item.target)}"
 
 
 def _server(host: Host) -> Iterator[Finding]:
@@ -96,4 +96,5 @@ def _server(host: Host) -> Iterator[Finding]:
                 yield warn(f"{keyword.lower()}", f"{item.where}: {keyword} lets in {who}, on every "
                            "machine made from the image", path=item.path, line=item.line,
                            evidence={"value": item.args[0]},
-                           fix=f"remove line {item.line} of {item.path}, or set it at first boot")
+                           fix=f"comment out line {item.line} of {item.path}, or set it at first "
+                           "boot")

@@ -197,16 +197,18 @@ class PasswordFiles:
         """(path, names with a hash) of every copy that holds one; None when it cannot be told.
 
         Tools of shadow-utils leave `shadow-`, dpkg, rpm and editors other endings, and Debian's
-        cron job /var/backups/shadow.bak.
+        cron job /var/backups/shadow.bak. opasswd is where PAM keeps former passwords.
         """
-        for pattern in ("/etc/{}?*", "/etc/.{}?*", "/var/backups/{}*", "/var/backups/.{}*"):
-            for name in ("passwd", "shadow", "group", "gshadow"):
-                for entry in self._root.glob(pattern.format(name)):
-                    if entry.is_file and entry.size:
-                        held = (None if entry.size > COPY_LIMIT
-                                else self._hashes_in(entry.path))
-                        if held is None or held:
-                            yield entry.path, held
+        patterns = [pattern.format(name)
+                    for pattern in ("/etc/{}?*", "/etc/.{}?*", "/var/backups/{}*",
+                                    "/var/backups/.{}*")
+                    for name in ("passwd", "shadow", "group", "gshadow")]
+        for pattern in (*patterns, "/etc/security/opasswd*"):
+            for entry in self._root.glob(pattern):
+                if entry.is_file and entry.size:
+                    held = None if entry.size > COPY_LIMIT else self._hashes_in(entry.path)
+                    if held is None or held:
+                        yield entry.path, held
 
     def _hashes_in(self, path: str) -> tuple[str, ...] | None:
         data = self._root.read_bytes(path, COPY_LIMIT)
@@ -215,10 +217,12 @@ class PasswordFiles:
         names: list[str] = []
         for line in os.fsdecode(data).split("\n"):
             name, _, rest = line.partition(":")
-            text = rest.partition(":")[0]
-            found = hashes.field(text)
+            fields = rest.split(":")
+            # A line of opasswd is name:uid:count:hash,hash.
+            texts = fields[2].split(",") if "/opasswd" in path and len(fields) > 2 else fields[:1]
+            forms = {hashes.field(text).form for text in texts} - {None, hashes.UNKNOWN}
             # A word of 13 letters is DES only in a file of this format: three fields at least.
-            if found.form not in (None, hashes.UNKNOWN) and rest.count(":") >= 2:
+            if forms and len(fields) > 2:
                 names.append("?" if "$" in name else name.strip())
         return tuple(names)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from img_tools.model import Undecided
 from img_tools.once import once
 from img_tools.rootfs import RootFS
 
@@ -14,6 +16,8 @@ GRUB_CONFIG = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)=(.*)")
 _KERNEL_LINE = re.compile(r"\s*linux(?:16|efi)?\s+\S+\s*(.*)")
 _MENU = re.compile(r"\s*(?:menuentry|submenu)\s+(.*)")
+_TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid",
+         "PARTLABEL": "by-partlabel"}
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -44,6 +48,14 @@ class Mount:
     target: str
     fstype: str
     options: frozenset[str]
+
+    @property
+    def device(self) -> str | None:
+        """The path of the device that `spec` names, by a tag as udev links it; None for others."""
+        name, _, value = self.spec.partition("=")
+        if name in _TAGS:
+            return f"/dev/disk/{_TAGS[name]}/{_udev(value)}"
+        return self.spec if self.spec.startswith("/dev/") else None
 
 
 class Boot:
@@ -148,11 +160,32 @@ class Boot:
                                     frozenset(options.split(","))))
         return tuple(mounts)
 
+    def device_node(self, path: str) -> str | None:
+        """What the device PATH leads to, None when it is not there; of use on a live system alone.
+
+        Names of tags are the same in upper and lower case. Raises Undecided without /dev/disk.
+        """
+        directory, name = os.path.split(path)
+        if directory.startswith("/dev/disk/"):
+            if not self._root.is_dir("/dev/disk"):
+                raise Undecided("there is no /dev/disk, so UUIDs and labels cannot be looked up: "
+                                "run it on the system itself, not in a container")
+            name = next((known for known in self._root.listdir(directory)
+                         if known.lower() == name.lower()), name)
+        node = self._root.resolve(f"{directory}/{name}")
+        return node if self._root.stat(node) else None
+
 
 def version_key(release: str) -> list[tuple[int, int, str]]:
     """A key that orders kernel releases as boot loaders do: numbers by value, above letters."""
     return [(1, int(part), "") if part.isascii() and part.isdigit() else (0, 0, part)
             for part in re.findall(r"[0-9]+|[^0-9.\-_+~]+", release)]
+
+
+def _udev(name: str) -> str:
+    r"""NAME as udev writes it in /dev/disk/by-*: a blank is \x20."""
+    return re.sub(r"[^\w#+\-.:=@]", lambda match: "".join(
+        f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "surrogateescape")), name)
 
 
 def _is_rescue(text: str) -> bool:

@@ -26,6 +26,10 @@ from img_tools.model import (
 )
 from img_tools.plugins import Plugin
 
+# Seconds that the main thread waits at most. A signal that comes just before it begins to wait, or
+# that the kernel gives to another thread, is not seen by Python until it wakes up.
+NAP = 0.2
+
 Progress = Callable[[Result, int, int], None]
 
 
@@ -61,7 +65,9 @@ def _platform(host: Host, timeout: float) -> Platform:
     facts: dict[str, str | None] = {}
     asking = threading.Thread(target=_ask, args=(host, facts), daemon=True)
     asking.start()
-    asking.join(timeout)
+    deadline = time.monotonic() + timeout
+    while asking.is_alive() and time.monotonic() < deadline:
+        asking.join(min(NAP, timeout))
     return Platform(
         os_id=facts.get("os_id"), version_id=facts.get("version_id"),
         pretty_name=facts.get("pretty_name"), package_manager=facts.get("package_manager"),
@@ -144,11 +150,11 @@ class _Board:
             self.done.put(result)
 
     def patience(self, timeout: float) -> float:
-        """Seconds until the next check is overdue."""
+        """Seconds to wait before the next look at who is overdue."""
         now = time.monotonic()
         with self._lock:
-            return max(0.01, min((start + timeout - now for start in self._running.values()),
-                                 default=0.1))
+            next_end = min((start + timeout - now for start in self._running.values()), default=NAP)
+        return max(0.01, min(next_end, NAP))
 
     def overdue(self, timeout: float) -> list[Result]:
         """An error for each check that runs too long; its worker is replaced."""

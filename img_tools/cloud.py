@@ -12,21 +12,20 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from img_tools import scripts, yaml
+from img_tools import scripts, yamlfile
 from img_tools.boot import Boot
 from img_tools.model import Undecided
 from img_tools.once import once
 from img_tools.rootfs import RootFS
 from img_tools.scripts import Script
 from img_tools.units import Units, UnitState
-from img_tools.yaml import Node
+from img_tools.yamlfile import Node
 
 CONFIG = "/etc/cloud/cloud.cfg"
 MARKER = "/etc/cloud/cloud-init.disabled"
 DS_IDENTIFY = "/etc/cloud/ds-identify.cfg"
 SCRIPTS = "/var/lib/cloud/scripts"
 SCRIPT_DIRS = ("per-instance", "per-boot", "per-once")
-CONFIG_LIMIT = 1 << 20  # bytes of one configuration file
 
 # The stages, each under the names that versions give its unit; 24.3 renamed the second one.
 STAGES = (
@@ -46,6 +45,7 @@ _SECRETS = frozenset({
 })
 _KEYS = frozenset({"ssh_authorized_keys", "ssh_import_id", "ssh_keys"})
 _USER_DATA = frozenset({"user_data", "userdata", "userdata_raw", "vendor_data", "vendordata_raw"})
+_MERGING = ("merge_how", "merge_type", "conf_d")
 _TRUE = frozenset({"true", "1", "on", "yes"})  # cloudinit.util.TRUE_STRINGS
 
 
@@ -89,7 +89,7 @@ class Setting:
 
     @property
     def text(self) -> str | None:
-        """A single value as written; None for null, lists and mappings."""
+        """A single value, `yes` as True; None for null, lists and mappings."""
         return self.node.text
 
     @property
@@ -150,20 +150,23 @@ class CloudInit:
         Raises Undecided for one that cannot be understood.
         """
         dropins = sorted(entry.path for entry in self._root.glob(f"{CONFIG}.d/*.cfg"))
-        found = []
-        for path in (CONFIG, *dropins):
-            if self._root.is_file(path):
-                text = self._root.read_text(path, CONFIG_LIMIT)
-                if text.startswith("## template: jinja") and re.search(r"\{[{%]", text):
-                    raise Undecided(f"{path} is a template; what it becomes cannot be judged")
-                found.append((path, yaml.parse(text, path)))
-        return tuple(reversed(found))
+        return tuple((path, yamlfile.read(self._root, path))
+                     for path in reversed((CONFIG, *dropins)) if self._root.is_file(path))
 
     def setting(self, *keys: str) -> Setting | None:
-        """What is in force for a key, or for a key within a key; None when it is not set."""
+        """What is in force for a key, or for a key within a key; None when it is not set.
+
+        Mappings are merged key by key; anything else hides what files of less weight say.
+        """
+        for path, node in self.config:
+            if unusual := next(filter(None, map(node.get, _MERGING)), None):
+                raise Undecided(f"{path} line {unusual.line} changes how the files of cloud-init "
+                                "are merged; what is in force cannot be judged")
         for path, node in self.config:
             value: Node | None = node
-            for key in keys:
+            for depth, key in enumerate(keys):
+                if value is not None and value.pairs is None and depth:
+                    return None
                 value = value.get(key) if value is not None else None
             if value is not None:
                 return Setting(path, value)
@@ -199,11 +202,11 @@ class CloudInit:
             key, value = key.strip(), value.strip().strip("\"'")
             if key == "policy" and "disabled" in value.split(","):
                 yield Obstacle("disabled-by-policy", f"{DS_IDENTIFY} says `policy: {value}`",
-                               DS_IDENTIFY, f"remove line {number} of {DS_IDENTIFY}", number)
+                               DS_IDENTIFY, f"comment out line {number} of {DS_IDENTIFY}", number)
             if key == "datasource" and value not in ("", "ConfigDrive", "DigitalOcean"):
                 yield Obstacle("datasource", f"{DS_IDENTIFY} allows the datasource {value} alone, "
                                "which no Droplet has",
-                               DS_IDENTIFY, f"remove line {number} of {DS_IDENTIFY}", number)
+                               DS_IDENTIFY, f"comment out line {number} of {DS_IDENTIFY}", number)
 
     def _stages(self) -> Iterator[Obstacle]:
         present = [next((unit for unit in names if self._state(unit) is not UnitState.ABSENT), None)
@@ -268,7 +271,7 @@ def _credentials(path: str, node: Node, embedded: int | None = None) -> Iterator
         elif key in _KEYS and (value.text or value.items or value.pairs):
             yield Credential(path, line, ".".join(keys), is_key=True)
         elif key in _USER_DATA and (value.text or "").startswith("#cloud-config"):
-            inner = yaml.parse(value.text or "", f"{path} ({'.'.join(keys)})")
+            inner = yamlfile.parse(value.text or "", f"{path} ({'.'.join(keys)})")
             yield from _credentials(path, inner, line)
 
 

@@ -14,6 +14,7 @@ from distro import LinuxDistribution
 
 from img_tools import (
     accounts,
+    bashrc,
     boot,
     cloud,
     firewall,
@@ -30,6 +31,8 @@ from img_tools import (
     units,
 )
 from img_tools.accounts import Account, Accounts, PasswordFiles, State
+from img_tools.bashrc import Hook
+from img_tools.boot import Mount
 from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
@@ -42,8 +45,8 @@ from img_tools.ssh_store import Stored
 from img_tools.sshkeys import private as private_key
 from img_tools.sshkeys import public as public_key
 
-__all__ = ["Account", "Filtering", "Firewall", "Home", "Host", "Lock", "OsRelease", "Repository",
-           "RootFS", "State", "Stored", "private_key", "public_key"]
+__all__ = ["Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock", "Mount",
+           "OsRelease", "Repository", "RootFS", "State", "Stored", "private_key", "public_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,11 @@ class Host:
     def boot(self) -> boot.Boot:
         """Kernels, their command lines and fstab."""
         return boot.Boot(self.root)
+
+    @once
+    def first_login(self) -> tuple[bashrc.Hook, ...]:
+        """Programs that root's .bashrc starts at the first login."""
+        return bashrc.read(self.root)
 
     def script(self, path: str) -> scripts.Script | None:
         """The script at PATH and what keeps it from running; None when there is nothing."""

@@ -6,7 +6,6 @@ support by distro-info-data, CentOS, Rocky, Alma and CloudLinux by their own rel
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -139,6 +138,8 @@ class Policy:
 
 def near(word: str, known: Iterable[str]) -> str:
     """"; did you mean ...?" for the nearest of KNOWN, or nothing."""
+    import difflib  # only a mistake needs it
+
     hits = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(hits)}?" if hits else ""
 

@@ -186,7 +186,8 @@ class Access:
             listed = ", ".join(map(str, self._ports))
             yield Lock("port", f"sshd listens on port {listed} and not on 22, which a customer "
                        "does not expect", item.path if item else CONFIG,
-                       f"remove line {item.line} of {item.path}" if item else "look at ssh.socket",
+                       f"comment out line {item.line} of {item.path}" if item
+                       else "look at ssh.socket",
                        ("sshd_config",), (), item.line if item else None, certain=False)
         yield from self._addresses()
         if self._root.exists("/etc/hosts.deny") and self._uses_tcp_wrappers():
@@ -217,7 +218,7 @@ class Access:
         for line, clients in _rules(self._root, "/etc/hosts.deny"):
             if "ALL" in clients:
                 yield Lock("hosts-deny", f"/etc/hosts.deny line {line} turns SSH away from "
-                           "everywhere", "/etc/hosts.deny", f"remove line {line} of "
+                           "everywhere", "/etc/hosts.deny", f"comment out line {line} of "
                            "/etc/hosts.deny", ("hosts.deny", "hosts.allow"), line=line,
                            certain="EXCEPT" not in clients)
 
@@ -233,8 +234,8 @@ def _lock(item: Directive, code: str, why: str, certain: bool = True) -> Lock:
     match = " ".join(f"{criterion.name} {criterion.pattern}".strip() for criterion in item.match)
     own_file = () if item.path == CONFIG else (basename(item.path),)
     return Lock(code, f"{item.where}: {why} ({keyword}{f' for {match}' if match else ''})",
-                item.path, f"remove line {item.line} of {item.path}, or lift it in an executable "
-                "script in /var/lib/cloud/scripts/per-instance", (keyword, *own_file),
+                item.path, f"comment out line {item.line} of {item.path}, or lift it in an "
+                "executable script in /var/lib/cloud/scripts/per-instance", (keyword, *own_file),
                 ("sshd_config",), item.line, certain)
 
 

@@ -1,7 +1,8 @@
 """The keywords of sshd_config, as sshd of OpenSSH 8.4, 9.2 and 10.0 (Debian) accepts them.
 
-Found by asking `sshd -t` for each of them, outside and inside of a Match block; with those of other
-releases and of the Red Hat family added from their sshd_config(5).
+Found by asking `sshd -t` for each of them, outside and inside of a Match block. Those of other
+releases and of the Red Hat family (rsaminsize, kerberosusekuserok, ...) are added untried: known
+here means no more than that their presence is no reason for doubt.
 """
 
 # sshd refuses to start when one of these stands in a Match block, in every version.

@@ -148,6 +148,8 @@ def private(data: bytes) -> Key | None:
         public = _PUTTY_PUBLIC.search(data)
         key = _public(_decoded(public[1]) or b"", found[2] != b"none") if public else None
         return key or Key("PuTTY private key", encrypted=found[2] != b"none")
+    if b"PRIVATE KEY" not in data:  # 50 times as fast as what follows, and most files are programs
+        return None
     if found := _SSH2.search(data):
         return Key("SSH2 private key", encrypted=found[1] is not None)
     if found := _PEM.search(data):

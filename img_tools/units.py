@@ -20,6 +20,12 @@ UNIT_DIRS = (
 )
 
 
+# What pulls a unit in without an ordinary boot.
+NOT_AT_BOOT = frozenset(
+    f"{name}.target" for name in ("rescue", "emergency", "shutdown", "reboot", "poweroff", "halt",
+                                  "kexec", "suspend", "hibernate", "sleep"))
+
+
 class UnitState(StrEnum):
     """Like `systemctl is-enabled`, with everything that starts nothing by itself as DISABLED."""
 
@@ -65,7 +71,8 @@ class Units:
     def _wanted(self, unit: str) -> bool:
         for directory in UNIT_DIRS:
             for name in self._root.listdir(directory):
-                if name.endswith((".wants", ".requires")) and self._root.stat(
+                target, _, kind = name.rpartition(".")
+                if kind in ("wants", "requires") and target not in NOT_AT_BOOT and self._root.stat(
                     f"{directory}/{name}/{unit}"
                 ):
                     return True

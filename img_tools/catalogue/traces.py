@@ -119,6 +119,8 @@ def _temp(code: str, why: str, kind: Kind, *patterns: str, keep: tuple[str, ...]
 
 
 _TEMP_FILES = (
+    # Of a mounted image: of a running one both are memory. A killed img-check leaves its indexes.
+    *_temp("temp-file", "a temporary file of the build", "name", "/dev/shm/*", "/run/img-check.*"),
     *_temp("temp-file", "a temporary file of the build", "name", "/tmp/*", "/var/tmp/*",
            *(f"{directory}*" for directory in _SOCKETS), keep=(*_KEPT, *_SOCKETS)),
     *_temp("editor-file", "an editor's copy of a file that is or was open", "present",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from img_tools.model import Report, Result
     from img_tools.plugins import Plugin
 
+
 def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
     if value != value:  # click's range lets "nan" pass
         raise click.BadParameter("not a number of seconds")

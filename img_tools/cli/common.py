@@ -124,7 +124,7 @@ def open_host(root: str, profile: str, timeout: float, *, refresh: bool) -> Host
 
 def default_jobs() -> int:
     """Checks that run at once: most wait for something, so more than there are processors."""
-    return min(8, (os.cpu_count() or 1) + 4)
+    return min(8, (os.cpu_count() or 1) + 2)
 
 
 def deliver(

@@ -120,9 +120,6 @@ class PackageManager(Protocol):
     def require_idle(self) -> None:
         """Raise Undecided while another process changes packages, naming it."""
 
-    def newer(self, version: str, other: str) -> bool:
-        """True when VERSION is later than OTHER in this package manager's order."""
-
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person.
 

@@ -33,7 +33,6 @@ from img_tools.packages.apt_policy import Policy, Version
 from img_tools.packages.apt_refresh import Indexes
 from img_tools.packages.apt_release import Release
 from img_tools.packages.apt_sources import Source
-from img_tools.packages.deb_version import DebVersion
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
@@ -132,7 +131,8 @@ class Apt:
             source.path, source.line, source.site, source.suite,
             origin=(release.origin or None) if release else None,
             official=self._os.official(source, release, self._root),
-            security=self._os.security(source, release), unsigned=unsigned,
+            security=self._os.security(source, release) and source.has_main(self._arch),
+            unsigned=unsigned,
         )
 
     @once
@@ -189,12 +189,12 @@ class Apt:
     def _update(self, policy: Policy) -> Iterator[Update]:
         newer = policy.newer
         texts = [version.text for version in newer]
-        if policy.candidate in texts:
-            chosen = newer[texts.index(policy.candidate):]
-            yield self._made(policy, chosen, Reason.PENDING)
-            return
-        for version in newer:  # apt would choose none of them
-            if version.phased or any(self._is_ours(place) for place in version.places):
+        chosen = texts.index(policy.candidate) if policy.candidate in texts else len(newer)
+        if newer[chosen:]:
+            yield self._made(policy, newer[chosen:], Reason.PENDING)
+        for version in newer[:chosen]:  # apt would choose none of them
+            phased = version.phased and not newer[chosen:]
+            if phased or any(self._is_ours(place) for place in version.places):
                 reason = Reason.PHASED if version.phased else Reason.PINNED
                 yield self._made(policy, [version], reason)
                 return
@@ -263,10 +263,6 @@ class Apt:
                      if self._full_name(package) in orphans)
 
     # -- words -----------------------------------------------------------------------------------
-
-    def newer(self, version: str, other: str) -> bool:
-        """True when VERSION is later than OTHER, as dpkg orders them."""
-        return DebVersion(version) > DebVersion(other)
 
     def upgrade(self) -> Iterator[Action]:
         """See PackageManager.upgrade; held packages are not waited for."""

@@ -49,6 +49,10 @@ class Source:
             return []
         return [f"{part}/binary-{arch}/Packages" for part in self.components] or ["Packages"]
 
+    def has_main(self, arch: str) -> bool:
+        """True when it offers packages for ARCH of the component that the base system is from."""
+        return any(index.startswith(("main/", "Packages")) for index in self.indexes(arch))
+
     def index_name(self, index: str) -> str:
         """Name, in the lists directory, of the INDEX (one of indexes()) when not compressed."""
         return self.stem + list_name(index)

@@ -67,7 +67,7 @@ def _body(results: list[Result], style: _Style) -> Iterator[str]:
 
 
 def _result(result: Result, style: _Style) -> Iterator[str]:
-    yield f"{style.tag(result.status)} {result.id}: {result.title}"
+    yield f"{style.tag(result.status)} {_heading(result, style)}"
     if result.status is Status.SKIP:
         yield style.wrap(f"skipped: {result.message}", INDENT)
     elif result.status is Status.ERROR:
@@ -82,6 +82,13 @@ def _result(result: Result, style: _Style) -> Iterator[str]:
         yield f"{INDENT}... and {len(result.findings) - len(shown)} more (-v shows them)"
     if result.incomplete:
         yield style.wrap(f"There may be more, the check broke off: {result.message}", INDENT)
+
+
+def _heading(result: Result, style: _Style) -> str:
+    """The title says how it should be: beside a FAIL it would read as if it were so."""
+    if result.status in (Status.PASS, Status.SKIP):
+        return f"{result.id}: {result.title}"
+    return f"{result.id}, wanted: {result.title}" if style.verbose else result.id
 
 
 def _finding(finding: Finding, style: _Style) -> Iterator[str]:
@@ -100,7 +107,9 @@ def _foot(report: Report, style: _Style) -> Iterator[str]:
     if report.platform.index_time:
         yield f"Updates were judged by package indexes of {report.platform.index_time}."
     if report.run.left_out:
-        yield style.wrap(f"Not asked for: {', '.join(report.run.left_out)}", "")
+        left_out = report.run.left_out
+        names = ", ".join(left_out) if len(left_out) <= 5 else f"{len(left_out)} checks"
+        yield style.wrap(f"Not asked for: {names}", "")
     yield style.paint(report.verdict, _sentence(report))
 
 

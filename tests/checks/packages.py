@@ -49,9 +49,6 @@ class Packages:
         if self.busy:
             raise Undecided(self.busy)
 
-    def newer(self, version: str, other: str) -> bool:
-        return version > other
-
     def advice(self, verb: str, *packages: str) -> str:
         return " ".join([verb, *packages])
 

@@ -132,3 +132,9 @@ def test_unclear_cloud_init_is_no_crash(image):
     host = image({"/etc/cloud/cloud.cfg": "{{{ not yaml",
                   "/etc/passwd": PASSWD + "jane:x:1000:1000::/home/jane:/bin/bash\n"})
     assert codes(check("accounts", host)) == [("warn", "person")]
+
+
+def test_home_of_an_account_that_is_gone(image):
+    host = image({"/home/ghost/.ssh/id_ed25519": "x", "/home/empty": {}})
+    [found] = check("accounts", host)
+    assert (found.status, found.code, found.path) == ("warn", "deserted-home", "/home/ghost")

@@ -33,7 +33,7 @@ def test_what_an_agent_leaves(image, path):
     (found,) = check("do-agent", image({**STATUS, path: "x"}))
     assert found.status == "fail"
     assert path.startswith(found.path)
-    assert found.remediation == "img-clean --yes --only do-agent"
+    assert found.remediation == f"rm -r {found.path}"
 
 
 @pytest.mark.parametrize("path", ["/opt/digitalocean", "/var/opt/digitalocean"])

@@ -112,3 +112,8 @@ def test_a_fifo_is_not_waited_for(image):
 def test_a_loop_of_links_leads_nowhere(image):
     host = login(image, f"bash {HOOK}\n", **{HOOK: Link(HOOK)})
     assert codes(check("first-login", host)) == [("fail", "dangling-link")]
+
+
+def test_a_line_without_end_is_undecided(image):
+    with pytest.raises(Undecided, match="over 10000 characters"):
+        check("first-login", login(image, "a" * (1 << 21)))

@@ -26,6 +26,7 @@ DEVICES = {
     "/dev/disk/by-uuid/ABCD-EF": Link("../../vda15"),
     "/dev/disk/by-label/UEFI": Link("../../vda15"),
     "/dev/disk/by-label/a\\x20b": Link("../../vda1"),
+    "/dev/disk/by-label/s\\x2fl": Link("../../vda1"),
     "/dev/disk/by-label/config-2": Link("../../vdb"),
 }
 
@@ -83,6 +84,9 @@ def test_lines(image, line, found):
     ("UUID=11-AA / ext4 defaults 0 1", []),
     ("UUID=abcd-ef /boot/efi vfat defaults 0 1", []),
     ("LABEL=a\\040b /x ext4 defaults 0 1", []),
+    ("/dev/disk/by-label/a\\x20b /x ext4 defaults 0 1", []),
+    ("LABEL=s/l /x ext4 defaults 0 1", []),
+    ("LABEL=CONFIG-2 /config iso9660 ro 0 0", []),
     ("LABEL=config-2 /config iso9660 ro 0 0", []),
     ("/dev/vda15 /boot/efi vfat defaults 0 1", []),
     ("/dev/mapper/gone /x ext4 defaults 0 1", []),
@@ -102,10 +106,12 @@ def test_without_dev_disk_labels_are_undecided(image):
         check("fstab", fstab(image, STOCK))
 
 
-def test_a_mounted_tree_knows_no_devices(image):
-    assert check("fstab", fstab(image, "UUID=33-cc /x ext4 defaults 0 2\n")) == []
-
-
 def test_hostile(image):
     with pytest.raises(Undecided):
         check("fstab", fstab(image, Fifo()))
+
+
+def test_what_a_mounted_tree_cannot_tell_is_no_pass(image):
+    host = image({"/etc/fstab": "UUID=1 / ext4 defaults 0 1\nUUID=2 /boot/efi vfat defaults 0 1\n"
+                                "UUID=3 /data ext4 defaults 0 2\n"})
+    assert [(finding.code, finding.line) for finding in check("fstab", host)] == [("not-told", 3)]

@@ -65,7 +65,7 @@ def test_logs_count_however_young_they_are(image):
     """Defect 31: logs are written again while the check runs; that is said, and not exempted."""
     host = image({"/var/log/auth.log": "sshd: Invalid user admin\n"})
     (finding,) = check("logs", host)
-    assert finding.remediation == "img-clean --yes --only logs"
+    assert finding.remediation == f"truncate -s 0 {finding.path}"
     import img_tools.checks.logs as module
 
     assert "again within minutes" in " ".join(module.__doc__.split())

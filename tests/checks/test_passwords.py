@@ -173,12 +173,21 @@ def test_copy_that_holds_a_hash(image, path):
     assert finding.remediation == f"rm -f {shlex.quote(path)}"
 
 
+@pytest.mark.parametrize("path", ["/etc/security/opasswd", "/etc/security/opasswd.old"])
+def test_former_passwords_that_pam_remembers(image, path):
+    (finding,) = check("passwords", image({path: f"root:0:2:{SHA512},{YESCRYPT}\napp:1:0:\n"}))
+    assert (finding.status, finding.code, finding.path) == ("warn", "copy-with-hash", path)
+    assert finding.message == f"{path} still holds the hash of a password for root"
+    assert finding.remediation == f"rm -f {path}"
+
+
 def test_copy_without_a_hash_is_fine(image):
     assert check("passwords", image({
         "/etc/shadow-": "root:*:20000:0:99999:7:::\napp:!:20000:0:99999:7:::\n",
         "/etc/passwd-": "root:x:0:0:root:/root:/bin/bash\n", "/etc/group-": "root:x:0:\n",
         "/etc/passwdqc.conf": "min=disabled,24,11,8,7\n", "/etc/shadow.link": Link("/etc/shadow"),
-        "/etc/subuid-": "app:100000:65536\n", "/etc/shadow.dpkg-old": "",
+        "/etc/subuid-": "app:100000:65536\n", "/etc/security/opasswd": "app:1:0:\n",
+        "/etc/shadow.dpkg-old": "",
         "/etc/group.d/x": "a:b:c:d",
     })) == []
 

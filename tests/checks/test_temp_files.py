@@ -18,6 +18,14 @@ def test_whatever_it_is(image, what):
     assert codes(check("temp-files", image({"/tmp/x": what}))) == [("warn", "temp-file")]
 
 
+@pytest.mark.parametrize("path", ["/dev/shm/img-check.0123456789ab/lists/x", "/dev/shm/x",
+                                  "/run/img-check.0123456789ab/lists/x"])
+def test_indexes_of_a_killed_run(image, path):
+    """SIGKILL leaves them on the disk of a mounted image, below what is memory on a clone."""
+    host = image({path: "x", "/run/lock": {}, "/run/utmp": ""})
+    assert codes(check("temp-files", host)) == [("warn", "temp-file")]
+
+
 def test_what_the_system_keeps_there(image):
     assert check("temp-files", image({
         f"/tmp/systemd-private-{ID}-ntp.service-AbCdEf/tmp": {},

@@ -75,6 +75,11 @@ def test_a_fail_before_it_broke_off_stays_and_says_that_it_is_not_all(error):
     assert [finding.code for finding in result.findings] == ["bad", "odd"]
 
 
+@pytest.mark.parametrize("what", [[], [WARN], [FAIL], [WARN, FAIL], [WARN, Undecided("why")]])
+def test_only_a_fail_that_broke_off_is_incomplete(what):
+    assert not evaluate(None, plugin(yields(*what))).incomplete
+
+
 @pytest.mark.parametrize("reason", [Skip(), Undecided(), Skip(""), Undecided("")])
 def test_a_check_that_gives_no_reason_still_says_something(reason):
     """Defect 40: upstream says nothing at all where the account has no line in /etc/shadow."""
@@ -171,6 +176,31 @@ def test_one_that_hangs_is_an_error_and_the_others_still_end(gate, jobs):
     assert results[0].message == "took longer than 0.3 s (--timeout)"
 
 
+def test_each_one_that_hangs_is_replaced_once(gate, monkeypatch):
+    hired = []
+    hire = checking._Board.hire
+    monkeypatch.setattr(checking._Board, "hire", lambda board: (hired.append(1), hire(board)))
+    plugins = [plugin(gate, "hangs1"), plugin(gate, "hangs2"), plugin(yields(), "fine")]
+    run(None, plugins, jobs=1, timeout=0.2)
+    assert len(hired) == 3
+
+
+def test_a_worker_that_was_replaced_takes_no_more_work(gate):
+    """Or there would be more of them than --jobs allows."""
+    threads = []
+
+    def noting(host: object) -> Iterator[Finding]:
+        gate.opened.set()
+        late.wait(0.05)
+        threads.append(threading.current_thread())
+        yield from ()
+
+    late = threading.Event()
+    run(None, [plugin(gate, "a"), *(plugin(noting, f"b{n}") for n in range(5))], jobs=1,
+        timeout=0.3)
+    assert len(set(threads)) == 1
+
+
 def test_even_when_all_hang_it_ends(gate):
     plugins = [plugin(gate, f"hangs{n}") for n in range(5)]
     results = run(None, plugins, jobs=2, timeout=0.1)
@@ -243,6 +273,28 @@ def test_progress_counts_every_result_once(gate):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+def test_the_main_thread_never_waits_long_for_a_check_that_may_take_hours(gate, monkeypatch):
+    """A signal that came just before it began to wait is seen when it wakes up."""
+    waits = []
+    real = checking.queue.SimpleQueue
+
+    class Noting:
+        def __init__(self) -> None:
+            self.queue: Any = real()
+            self.put, self.get_nowait = self.queue.put, self.queue.get_nowait
+
+        def get(self, timeout: float) -> Result:
+            waits.append(timeout)
+            if len(waits) == 3:
+                gate.opened.set()
+            return self.queue.get(timeout=timeout)
+
+    monkeypatch.setattr(checking.queue, "SimpleQueue", Noting)
+    run(None, [plugin(gate)], jobs=1, timeout=3600)
+    assert len(waits) >= 3
+    assert max(waits) <= 0.2
+
+
 def test_nothing_to_run_is_nothing_reported():
     assert run(None, [], jobs=4, timeout=1) == ()
 
@@ -276,6 +328,8 @@ def test_the_platform_is_described(image):
     made = report(image(), [plugin(yields())], jobs=1, timeout=20, left_out=["x"])
     assert made.platform.os_id == "debian"
     assert made.platform.version_id == "12"
+    assert made.platform.pretty_name == "Debian GNU/Linux 12 (bookworm)"
+    assert made.platform.package_manager == "apt"
     assert made.platform.kernel is None
     assert made.run.mode == "rootfs"
     assert made.run.left_out == ("x",)

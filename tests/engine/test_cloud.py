@@ -60,6 +60,31 @@ def test_later_files_win_and_mappings_are_merged(image):
     assert host.cloud.setting("a", "b") is None
 
 
+@pytest.mark.parametrize("value", ["x", "", "[default_user]"])
+def test_what_is_no_mapping_hides_the_mapping_of_an_earlier_file(image, value):
+    host = image({CFG: "system_info: {default_user: {name: debian}}\n",
+                  f"{CFG}.d/1.cfg": f"system_info: {value}\n"})
+    assert host.cloud.setting("system_info", "default_user", "name") is None
+
+
+@pytest.mark.parametrize(("value", "yes"), [
+    ("yes", True), ("on", True), ("'YES'", True), ("1", True), ("true", True), ("y", False),
+    ("no", False), ("off", False), ("0", False), ("", False), ("unchanged", False),
+    ("[yes]", False),
+])
+def test_what_cloud_init_takes_for_yes(image, value, yes):
+    host = image({CFG: f"ssh_pwauth: {value}\n"})
+    assert host.cloud.setting("ssh_pwauth").is_true is yes
+
+
+@pytest.mark.parametrize("key", ["merge_how", "merge_type", "conf_d"])
+def test_another_way_of_merging_is_undecided_but_hides_no_password(image, key):
+    host = image({CFG: "a: 1\npassword: x\n", f"{CFG}.d/1.cfg": f"\n{key}: x\n"})
+    with pytest.raises(Undecided, match=r"1\.cfg line 2 changes how"):
+        host.cloud.setting("a")
+    assert [found.key for found in host.cloud.credentials()] == ["password"]
+
+
 @pytest.mark.parametrize("text", ["a: !own b\n", "## template: jinja\na: {{ v1.x }}\n"])
 def test_configuration_that_is_not_understood_is_undecided(image, text):
     host = image({f"{CFG}.d/10-x.cfg": text})
@@ -141,6 +166,9 @@ def test_what_only_looks_like_an_obstacle(image, files):
     ("ssh_import_id: [gh:someone]\n", [("ssh_import_id", 1, True)]),
     ("ubuntu_advantage:\n  token: abc\n", [("ubuntu_advantage.token", 2, False)]),
     ("write_files:\n- path: /etc/app.conf\n  content: |\n    password: x\n", []),
+    ("x: &x {passwd: a}\nusers:\n- <<: *x\n", [("x.passwd", 1, False),
+                                                ("users.passwd", 1, False)]),
+    ("vendor_data: !!binary I2Nsb3VkLWNvbmZpZwpwYXNzd29yZDogeA==\n", [("password", 1, False)]),
     ("datasource:\n  None:\n    userdata_raw: |\n      #cloud-config\n      password: x\n",
      [("password", 3, False)]),
 ])

@@ -22,13 +22,13 @@ PASS  one: Title of one
 SKIP  two: Title of two
       skipped: it does not apply
 
-WARN  three: Title of three
+WARN  three
       - it is odd
 
-ERROR four: Title of four
+ERROR four
       the mirror does not answer
 
-FAIL  five: Title of five
+FAIL  five
       - /root/.ssh/id: a private key
       -> rm /root/.ssh/id
       - openssl 1 is older than 2
@@ -58,6 +58,11 @@ def test_verbose_shows_evidence():
     text = render(ALL, verbose=True)
     assert "          bits: 256\n          encrypted: False\n" in text
     assert "bits" not in render(ALL)
+
+
+def test_a_title_says_how_it_should_be_and_stands_beside_no_fail():
+    assert "Title of five" not in render(ALL)
+    assert "FAIL  five, wanted: Title of five\n" in render(ALL, verbose=True)
 
 
 def test_many_findings_are_counted_unless_verbose():
@@ -115,7 +120,7 @@ def test_colour_only_when_asked_for():
     """Defect 39: upstream's escape sequences end up in build logs."""
     assert "\x1b" not in render(ALL, verbose=True)
     text = render(ALL, colour=True)
-    assert "\x1b[31mFAIL \x1b[0m five: Title of five\n" in text
+    assert "\x1b[31mFAIL \x1b[0m five\n" in text
     assert "\x1b[31mFAIL: do not publish this image: five\x1b[0m\n" in text
     assert re.sub(r"\x1b\[\d+m", "", text) == GOLDEN
 
@@ -123,7 +128,7 @@ def test_colour_only_when_asked_for():
 def test_every_status_has_one_prefix_of_one_width():
     """Defect 39: upstream's "[ OK ]" is neither counted nor explained."""
     starts = [line[:6] for line in render(ALL).splitlines()
-              if re.match("[A-Z]{4,5} +[a-z]+: ", line)]
+              if re.match("[A-Z]{4,5} +[a-z]+(: |$)", line)]
     assert starts == ["PASS  ", "SKIP  ", "WARN  ", "ERROR ", "FAIL  "]
 
 

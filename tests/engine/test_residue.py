@@ -202,7 +202,7 @@ def test_a_finding_says_what_where_and_how_to_mend_it(image, catalogue):
     catalogue(row("/d/x"))
     (finding,) = residue.findings(image({"/d/x": "secret"}), "t")
     assert finding.message == "/d/x: why"
-    assert finding.remediation == "img-clean --yes --only t"
+    assert finding.remediation == f"rm -r {finding.path}"
     assert finding.evidence == {"bytes": 6}
 
 

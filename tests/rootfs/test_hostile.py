@@ -73,13 +73,17 @@ KINDS: Mapping[str, object] = {
 }
 
 
-def survives(tree: Path, *args: str) -> Checked:
-    """The outcome on TREE; every error in it must have a reason, and none may be the clock."""
-    outcome = running.check(tree, "--no-refresh", "--timeout", "60", *args)
+APT = frozenset({"package-state", "package-updates", "repositories", "security-updates"})
+TIMEOUT = "30"  # seconds; a check takes one
+
+
+def survives(tree: Path, *args: str, waits: frozenset[str] = frozenset()) -> Checked:
+    """The outcome on TREE; every error must have a reason, and but for WAITS not the clock."""
+    outcome = running.check(tree, "--no-refresh", "--timeout", TIMEOUT, *args)
     for result in outcome.report["checks"]:
         if result["status"] in ("error", "skip"):
             assert result["message"], result
-            assert "took longer" not in result["message"], result
+            assert result["id"] in waits or "took longer" not in result["message"], result
     return outcome
 
 
@@ -88,7 +92,8 @@ def test_something_else_where_a_file_is_expected(tree: Tree, kind: str) -> None:
     top = tree("bookworm")
     place(top, "/etc/loop-a", Link("loop-a"))
     plant(top, dict.fromkeys(FILES, KINDS[kind]))
-    survives(top)
+    # apt itself waits for whoever writes into a FIFO in its configuration; only the clock helps.
+    survives(top, waits=APT if kind == "fifo" else frozenset())
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "directory"])

@@ -146,3 +146,23 @@ def test_killed_from_inside_leaves_something_on_a_tmpfs_alone(
         stop(command, signal.SIGKILL, called, child=True)
     left = differences(before, manifest(top))
     assert [line for line in left if not line.startswith(("/dev/shm", "/run"))] == []
+
+
+def test_killed_from_outside_leaves_its_own_directory_and_the_next_run_says_so(
+    clean_tree: Tree, mirror: tuple[str, threading.Event]
+) -> None:
+    """A mounted image has no tmpfs over its directories: what SIGKILL leaves there is in it."""
+    top = clean_tree("bookworm")
+    address, called = mirror
+    sources = top / "etc/apt/sources.list"
+    usual = sources.read_text()
+    sources.write_text(f"deb {address} bookworm main\n")
+    before = manifest(top)
+    stop(running.outside(top), signal.SIGKILL, called, child=False)
+    left = differences(before, manifest(top))
+    assert [line for line in left
+            if not line.startswith(("/dev/shm: ", "/dev/shm/img-check."))] == []
+    sources.write_text(usual)
+    findings = running.check(top, "--no-refresh").of("temp-files")["findings"]
+    assert {finding["path"] for finding in findings} == {
+        f"/dev/shm/{path.name}" for path in (top / "dev/shm").iterdir()} != set()
