@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ from img_tools.boot import Mount
 from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
-from img_tools.packages import Repository
+from img_tools.packages import Repository, Update
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
@@ -46,7 +47,8 @@ from img_tools.sshkeys import private as private_key
 from img_tools.sshkeys import public as public_key
 
 __all__ = ["Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock", "Mount",
-           "OsRelease", "Repository", "RootFS", "State", "Stored", "private_key", "public_key"]
+           "OsRelease", "Repository", "RootFS", "State", "Stored", "Update", "private_key",
+           "public_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,13 @@ class Host:
         *,
         profile: policy.Profile = policy.PROFILES[policy.DEFAULT],
         refresh: bool = True,
+        lock_root: bool = False,
     ) -> None:
         self.root = root
         self.run = run
         self.profile = profile
         self.refresh = refresh
+        self.lock_root = lock_root
         self.today = datetime.now(UTC).date()
         self._scratch = Scratch(root)
 
@@ -239,9 +243,16 @@ class Host:
         return frozenset(used)
 
     @once
+    def no_cloud_init(self) -> str | None:
+        """Why cloud-init would not run on a clone, None when it will."""
+        if not self.cloud.program:
+            return "cloud-init is not installed"
+        return next((obstacle.message for obstacle in self.cloud.obstacles()), None)
+
+    @once
     def no_host_keys(self) -> str | None:
         """Why a clone would have no SSH host keys, None when something makes them."""
-        return host_keys.hindrance(self.root, self.cloud, self.units)
+        return host_keys.hindrance(self.root, self.cloud, self.units, self.no_cloud_init)
 
     @once
     def boot(self) -> boot.Boot:
@@ -269,6 +280,11 @@ class Host:
         """The package manager. Raises Undecided when none is known for the distribution."""
         return packages.select(self.os_release.ids, self.root, self.run, self._scratch,
                                refresh=self.refresh)
+
+    def clean_command(self, cleaner: str) -> str:
+        """The command that has CLEANER mend it, in the image and not where that is mounted."""
+        image = "" if self.live else f"--root {shlex.quote(self.root.top)} "
+        return f"img-clean {image}--yes --only {cleaner}"
 
     def advice(self, verb: str, *names: str) -> str:
         """The command that mends it here; see PackageManager.advice for VERB."""

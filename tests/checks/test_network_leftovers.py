@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support import Fifo, Link, check, codes
+from tests.support import Fifo, Link, check, codes, mended_by
 
 
 def test_a_clean_debian(image):
@@ -27,7 +27,7 @@ def test_a_clean_debian(image):
 def test_what_one_machine_leaves(image, path, code):
     (finding,) = check("network-leftovers", image({path: "s3cret"}))
     assert (finding.status, finding.code, finding.path) == ("warn", code, path)
-    assert finding.remediation == "img-clean --yes --only network-leftovers"
+    assert mended_by(finding) == "network-leftovers"
     assert "s3cret" not in repr(finding)
 
 
@@ -41,7 +41,8 @@ def test_what_a_vendor_wrote_is_not_meant(image):
 
 def test_what_holds_nothing(image):
     assert check("network-leftovers", image({
-        "/var/lib/dhcp/dhclient.leases": "", "/var/lib/dhcp/dhcpd.leases": "lease x {}", "/var/lib/dhcp/dhclient.eth0.leases": Fifo(),
+        "/var/lib/dhcp/dhclient.leases": "", "/var/lib/dhcp/dhcpd.leases": "lease x {}",
+        "/var/lib/dhcp/dhclient.eth0.leases": Fifo(),
         "/etc/udev/rules.d/70-persistent-net.rules": Link("/dev/null"),
     })) == []
 
