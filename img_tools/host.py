@@ -216,18 +216,25 @@ class Host:
     @property
     def journal_on_disk(self) -> bool:
         """True while the running journald writes below /var/log/journal."""
-        for process in psutil.process_iter(["name"]) if self.live else ():
-            if process.info["name"] == "systemd-journal":
-                with contextlib.suppress(psutil.Error):
-                    return any(file.path.startswith("/var/log/journal/")
-                               for file in process.open_files())
+        pid = self._unit("systemd-journald.service", "MainPID")
+        with contextlib.suppress(psutil.Error):
+            return pid not in ("", "0") and any(
+                file.path.startswith("/var/log/journal/")
+                for file in psutil.Process(int(pid)).open_files())
         return False
 
     def active(self, unit: str) -> bool:
-        """True when UNIT runs just now; without a running systemd nothing does."""
+        """True when UNIT runs just now; without a running systemd nothing does.
+
+        A oneshot service, such as apt-daily, is "activating" for as long as it works.
+        """
+        return self._unit(unit, "ActiveState") in ("active", "reloading", "activating")
+
+    def _unit(self, unit: str, name: str) -> str:
+        """The property NAME of UNIT; "" without a running systemd."""
         if not self.live or not self.root.is_dir("/run/systemd/system"):
-            return False
-        return self.run("systemctl", "is-active", "--quiet", unit, ok=range(256)).code == 0
+            return ""
+        return self.run("systemctl", "show", f"--property={name}", "--value", unit).stdout.strip()
 
     def in_use(self, path: str) -> bool:
         """True when a running process uses PATH of the image, or anything below it."""

@@ -54,11 +54,17 @@ def _kept_temporary(host: Host) -> Iterator[str]:
 
 def _interactive() -> list[psutil.Process]:
     """Shells that people type in: each may write its history when it ends."""
-    found = []
-    for process in psutil.process_iter(["name", "terminal"]):
-        if process.info["name"] in SHELLS and process.info["terminal"]:
-            found.append(process)
-    return found
+    return [process for process in psutil.process_iter(["name"])
+            if process.info["name"] in SHELLS and _has_terminal(process.pid)]
+
+
+def _has_terminal(pid: int) -> bool:
+    """tty_nr of proc(5). psutil knows terminals by the names in /dev, and not /dev/hvc0."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[4] != b"0"
+    except OSError:  # it has ended
+        return False
 
 
 def power_off(run: Runner) -> None:
