@@ -51,3 +51,16 @@ def test_every_lease_counts(image):
     found = check("network-leftovers", image(
         {f"/var/lib/dhcp/dhclient.eth{number}.leases": "x" for number in range(3)}))
     assert codes(found) == [("warn", "dhcp-lease")] * 3
+
+
+@pytest.mark.parametrize(("line", "count"), [
+    ('Acquire::http::Proxy "http://10.0.0.2:3142";', 1),
+    ('Acquire::https::Proxy::deb.debian.org "http://10.0.0.2:3142";', 1),
+    ('Acquire::http::Proxy "DIRECT";', 0), ('Acquire::http::Proxy "false";', 0),
+    ('# Acquire::http::Proxy "http://10.0.0.2:3142";', 0), ('Acquire::Retries "3";', 0),
+    ('// Acquire::http::Proxy "http://10.0.0.2:3142";', 0),
+])
+def test_a_proxy_of_the_build_network(image, line, count):
+    found = check("network-leftovers", image({"/etc/apt/apt.conf.d/90proxy": f"x;\n{line}\n"}))
+    assert [finding.code for finding in found] == ["apt-proxy"] * count
+    assert "10.0.0.2" not in repr(found)
