@@ -18,7 +18,7 @@ WRITERS = (
     "man-db.timer", "logrotate.timer", "fwupd-refresh.timer", "dpkg-db-backup.timer",
     "dnf-makecache.timer", "dnf-automatic.timer", "yum-cron.service", "packagekit.service",
     "syslog.socket", "rsyslog.service", "syslog-ng.service", "sysstat-collect.timer",
-    "systemd-update-utmp.service",
+    "systemd-update-utmp.service", "wtmpdb-update-boot.service",
 )
 
 

@@ -16,6 +16,7 @@ from img_tools.model import Undecided, printable
 from img_tools.plugins import Plugin
 from img_tools.runner import Runner
 
+LOGIN_RECORDS = ("/var/log/wtmp", "/var/log/btmp")
 SHELLS = frozenset({"bash", "zsh", "fish", "ksh", "mksh", "tcsh"})
 
 
@@ -71,9 +72,13 @@ def power_off(run: Runner) -> None:
     """Power the machine off, after killing the shells that would write their history first.
 
     SIGKILL, since bash saves its history on SIGHUP and SIGTERM; our own parent is among them, so
-    that the hang-up of its terminal must not end us before the power does.
+    that the hang-up of its terminal must not end us before the power does. sshd and systemd note
+    each logout and the end of each getty in wtmp: those records go nowhere.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for path in LOGIN_RECORDS:
+        with contextlib.suppress(Undecided):  # a record too many is no reason to stay on
+            run("mount", "--bind", "/dev/null", path)
     os.sync()
     for process in _interactive():
         try:

@@ -132,6 +132,10 @@ class Machine:
         return ["nsenter", "--target", str(self._leader), "--mount", "--uts", "--ipc", "--net",
                 "--pid", "--cgroup", "--root", "--wd", "env", "-i", *ENVIRONMENT, *command]
 
+    def beside(self, *command: str) -> list[str]:
+        """What runs COMMAND of this machine in the network of that one."""
+        return ["nsenter", "--target", str(self._leader), "--net", *command]
+
     def run(self, *command: str, check: bool = True, codes: Sequence[int] = (0,)) -> str:
         """The output of COMMAND, whose exit code must be one of CODES unless CHECK is False."""
         done = self.finished(*command)

@@ -154,10 +154,11 @@ def test_all_is_done_and_passes(life: Life) -> None:
              if one["status"] in ("fail", "error")]
     assert found == []
     assert life.report["exit_code"] == 0
-    assert sorted(_residues(life.report["check"])) == [("temp-file", name) for name in HELD]
+    assert sorted(residues(life.report["check"])) == [("temp-file", name) for name in HELD]
 
 
-def _residues(report: dict[str, Any]) -> list[tuple[str, str]]:
+def residues(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Code and path of all that img-clean would remove, by the REPORT of img-check."""
     return [(finding["code"], finding["path"]) for one in report["checks"] if one["id"] in TOPICS
             for finding in one["findings"] if finding["code"] not in REMARKS]
 
@@ -214,7 +215,7 @@ def test_services_run_and_log_after_a_restart_and_on_a_clone(life: Life) -> None
 
 def test_disk_is_clean_when_the_power_is_off(life: Life) -> None:
     """Shutting down writes, too: the random seed, the record in wtmp, the journal."""
-    assert _residues(life.off) == []
+    assert residues(life.off) == []
     assert life.disk == {"etc/machine-id": b"", "var/lib/systemd/random-seed": None,
                          "var/lib/systemd/credential.secret": None}
 
