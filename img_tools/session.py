@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 import psutil
 
 from img_tools import residue
-from img_tools.actions import Remove
 from img_tools.host import Host
 from img_tools.model import Undecided, printable
 from img_tools.plugins import Plugin
@@ -26,7 +25,7 @@ def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     if "ssh-keys" in ids and not _password_login(host):
         yield ("SSH keys are removed and no account has a password: once you are logged out, "
                "nobody can log in to this machine. Be ready to take the snapshot.")
-    kept = sorted(_kept_temporary(host)) if "temp-files" in ids else []
+    kept = sorted(_in_use(host)) if "temp-files" in ids else []
     if kept:
         yield (f"running processes use {', '.join(kept[:5])}{' and more' * (len(kept) > 5)}, which "
                "stays; stop them (fuser -v FILE names them) and run img-clean again")
@@ -46,11 +45,9 @@ def _password_login(host: Host) -> bool:
                and account.shadow_state.state.value == "set" for account in accounts)
 
 
-def _kept_temporary(host: Host) -> Iterator[str]:
+def _in_use(host: Host) -> Iterator[str]:
     with contextlib.suppress(Undecided):
-        for action in residue.actions(host, "temp-files"):
-            if isinstance(action, Remove) and host.in_use(action.path):
-                yield printable(action.path)
+        yield from map(printable, residue.in_use(host, "temp-files"))
 
 
 def _interactive() -> list[psutil.Process]:

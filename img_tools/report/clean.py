@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 from img_tools import __version__
-from img_tools.actions import Action, Cleaned, CleanReport, CleanStatus, Outcome, Run, Step
+from img_tools.actions import Cleaned, CleanReport, CleanStatus, Outcome, Run, Single, Step
 from img_tools.model import printable
 from img_tools.report import text as check_text
 from img_tools.report.json import document as check_document
@@ -24,7 +24,7 @@ def schema() -> str:
     return (resources.files("img_tools") / "schema" / "clean-report-1.json").read_text("utf-8")
 
 
-def subject(action: Action) -> str:
+def subject(action: Single) -> str:
     """What ACTION is about: its path or its command."""
     return printable(shlex.join(action.argv) if isinstance(action, Run) else action.path)
 
