@@ -7,7 +7,10 @@ ID = "0123456789abcdef0123456789abcdef"
 
 
 def test_all_but_what_systemd_keeps(image):
-    """Pitfall 12: services are running with their /tmp in systemd-private-*."""
+    """Cleanup defect 18: upstream leaves names that begin with a dot.
+
+    Pitfall 12: services are running with their /tmp in systemd-private-*.
+    """
     host = image({"/tmp/a/b": "x", "/var/tmp/.c": "x", "/etc/.x.swp": "x", "/etc/x.dpkg-old": "x",
                   f"/tmp/systemd-private-{ID}-ntp.service-AbCdEf/tmp": {}})
     assert carried_out("temp-files", host) == ["/etc/.x.swp", "/etc/x.dpkg-old", "/tmp/a",
