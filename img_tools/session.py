@@ -22,7 +22,7 @@ SHELLS = frozenset({"bash", "zsh", "fish", "ksh", "mksh", "tcsh"})
 def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     """What somebody should know before PLUGINS are carried out."""
     ids = {plugin.id for plugin in plugins}
-    if "ssh-keys" in ids and not _password_login(host):
+    if "ssh-keys" in ids and _has_keys(host) and not _password_login(host):
         yield ("SSH keys are removed and no account has a password: once you are logged out, "
                "nobody can log in to this machine. Be ready to take the snapshot.")
     kept = sorted(_in_use(host)) if "temp-files" in ids else []
@@ -32,6 +32,12 @@ def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     if "shell-history" in ids and host.live and _interactive():
         yield ("the shell you typed this in writes its history again when it ends: power off with "
                "--poweroff, or leave it with: kill -9 $$")
+
+
+def _has_keys(host: Host) -> bool:
+    with contextlib.suppress(Undecided):
+        return any(True for _ in host.ssh_store)
+    return True  # what cannot be read may be one
 
 
 def _password_login(host: Host) -> bool:

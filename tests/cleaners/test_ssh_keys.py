@@ -69,3 +69,7 @@ def test_the_plan_warns_that_nobody_will_get_in_again(image):
     assert "nobody can log in" in notes(image, "*")[0]
     assert notes(image, HASH) == []
     assert "nobody can log in" in notes(image, HASH, lock_root=True)[0]
+
+
+def test_without_keys_there_is_nothing_to_warn_of(image):
+    assert list(session.notes(image(), PLUGINS)) == []

@@ -109,7 +109,7 @@ def test_schema_and_list():
 def test_progress_is_on_stderr_and_the_report_is_written_beside(arguments, place):
     done = call(arguments("one", "--yes", "-o", str(place / "a.json")))
     assert done.stderr == "img-clean: one: Clean one\n"
-    assert "DONE: 1 action." in done.stdout
+    assert "DONE: 1 action, " in done.stdout
     assert validated_clean((place / "a.json").read_text())["verdict"] == "pass"
 
 
