@@ -56,9 +56,9 @@ class Login:
         self._ssh.wait()
 
 
-@pytest.fixture
-def box(make: Make) -> Iterator[Machine]:
-    made = make("bookworm")
+@pytest.fixture(params=["bookworm", "trixie"])
+def box(make: Make, request: pytest.FixtureRequest) -> Iterator[Machine]:
+    made = make(request.param)
     made.boot("one", server.USER_DATA)
     yield made
     made.pull_the_plug()
