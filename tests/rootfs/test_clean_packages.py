@@ -39,7 +39,7 @@ def install(top: Path, package: Path) -> None:
 def test_an_upgrade_asks_nothing_and_keeps_what_was_changed(
     tree: Tree, suite: str, archive: tuple[debrepo.Archive, str], tmp_path: Path
 ) -> None:
-    """cleanup.sh: upgrade without new dependencies, with --force-yes, and needrestart may ask."""
+    """Cleanup defects 19, 21, 22: no new dependencies, needrestart may ask, --force-yes."""
     made, line = archive
     top = tree(suite)
     install(top, debrepo.build_deb(tmp_path, "toy", "1", conffile=CONFIG))
@@ -90,7 +90,7 @@ def test_an_upgrade_that_fails_is_told_and_the_rest_is_cleaned(
 
 
 def test_packages_that_nothing_needs_go(tree: Tree, tmp_path: Path) -> None:
-    """cleanup.sh: autoclean leaves the archives of all versions that can still be downloaded."""
+    """Cleanup defect 15: autoclean leaves archives of what can still be downloaded."""
     top = tree("bookworm")
     install(top, debrepo.build_deb(tmp_path, "toy", "1"))
     chroot(top, "apt-mark", "auto", "toy")
