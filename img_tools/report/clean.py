@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from importlib import resources
 from typing import Any
 
 from img_tools import __version__
+from img_tools import schema as schemas
 from img_tools.actions import Action, Cleaned, CleanReport, CleanStatus, Outcome, Run, Step
 from img_tools.model import printable
 from img_tools.report import text as check_text
@@ -21,7 +21,7 @@ SHOWN = 10  # steps of one cleaner shown without --verbose
 
 def schema() -> str:
     """The JSON Schema of the report, as text."""
-    return (resources.files("img_tools") / "schema" / "clean-report-1.json").read_text("utf-8")
+    return schemas.text("clean-report-1.json")
 
 
 def subject(action: Action) -> str:
