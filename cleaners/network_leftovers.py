@@ -1,6 +1,6 @@
-"""Remove DHCP leases and the network configuration that cloud-init wrote for this machine
+"""Remove DHCP leases, and network settings that cloud-init will write anew
 
-cloud-init writes its own anew on every clone, so it goes only if cloud-init will do that there.
+What cloud-init wrote for this machine goes only if cloud-init will write its own on every clone.
 What a vendor or an installer wrote stays: without it a clone might have no network.
 """
 
@@ -30,10 +30,8 @@ def plan(host: Host) -> Iterator[Action]:
 
 
 def _not_written(host: Host) -> str | None:
-    if not host.cloud.program:
-        return "it is not installed"
-    for obstacle in host.cloud.obstacles():
-        return obstacle.message
+    if host.no_cloud_init:
+        return host.no_cloud_init
     setting = host.cloud.setting("network", "config")
     if setting and setting.text == "disabled":
         return f"{setting.path} line {setting.line} says `network: {{config: disabled}}`"

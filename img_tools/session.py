@@ -10,22 +10,22 @@ from collections.abc import Iterator, Sequence
 import psutil
 
 from img_tools import residue
-from img_tools.actions import Remove
 from img_tools.host import Host
 from img_tools.model import Undecided, printable
 from img_tools.plugins import Plugin
 from img_tools.runner import Runner
 
+LOGIN_RECORDS = ("/var/log/wtmp", "/var/log/btmp")
 SHELLS = frozenset({"bash", "zsh", "fish", "ksh", "mksh", "tcsh"})
 
 
 def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     """What somebody should know before PLUGINS are carried out."""
     ids = {plugin.id for plugin in plugins}
-    if "ssh-keys" in ids and not _password_login(host):
+    if "ssh-keys" in ids and _has_keys(host) and not _password_login(host):
         yield ("SSH keys are removed and no account has a password: once you are logged out, "
                "nobody can log in to this machine. Be ready to take the snapshot.")
-    kept = sorted(_kept_temporary(host)) if "temp-files" in ids else []
+    kept = sorted(_in_use(host)) if "temp-files" in ids else []
     if kept:
         yield (f"running processes use {', '.join(kept[:5])}{' and more' * (len(kept) > 5)}, which "
                "stays; stop them (fuser -v FILE names them) and run img-clean again")
@@ -34,38 +34,54 @@ def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
                "--poweroff, or leave it with: kill -9 $$")
 
 
+def _has_keys(host: Host) -> bool:
+    with contextlib.suppress(Undecided):
+        return any(True for _ in host.ssh_store)
+    return True  # what cannot be read may be one
+
+
 def _password_login(host: Host) -> bool:
     try:
         accounts = host.accounts.all
     except Undecided:
         return False
+    if host.lock_root:
+        accounts = tuple(account for account in accounts if account.name != "root")
     return any(account.can_log_in and account.shadow_state is not None
                and account.shadow_state.state.value == "set" for account in accounts)
 
 
-def _kept_temporary(host: Host) -> Iterator[str]:
+def _in_use(host: Host) -> Iterator[str]:
     with contextlib.suppress(Undecided):
-        for action in residue.actions(host, "temp-files"):
-            if isinstance(action, Remove) and host.in_use(action.path):
-                yield printable(action.path)
+        yield from map(printable, residue.in_use(host, "temp-files"))
 
 
 def _interactive() -> list[psutil.Process]:
     """Shells that people type in: each may write its history when it ends."""
-    found = []
-    for process in psutil.process_iter(["name", "terminal"]):
-        if process.info["name"] in SHELLS and process.info["terminal"]:
-            found.append(process)
-    return found
+    return [process for process in psutil.process_iter(["name"])
+            if process.info["name"] in SHELLS and _has_terminal(process.pid)]
+
+
+def _has_terminal(pid: int) -> bool:
+    """tty_nr of proc(5). psutil knows terminals by the names in /dev, and not /dev/hvc0."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[4] != b"0"
+    except OSError:  # it has ended
+        return False
 
 
 def power_off(run: Runner) -> None:
     """Power the machine off, after killing the shells that would write their history first.
 
     SIGKILL, since bash saves its history on SIGHUP and SIGTERM; our own parent is among them, so
-    that the hang-up of its terminal must not end us before the power does.
+    that the hang-up of its terminal must not end us before the power does. sshd and systemd note
+    each logout and the end of each getty in wtmp: those records go nowhere.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for path in LOGIN_RECORDS:
+        with contextlib.suppress(Undecided):  # a record too many is no reason to stay on
+            run("mount", "--bind", "/dev/null", path)
     os.sync()
     for process in _interactive():
         try:

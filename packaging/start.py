@@ -4,10 +4,17 @@ import gc
 
 gc.disable()  # nothing of what is imported now is garbage
 
+import importlib.util
 import os
 import sys
 
 sys.frozen = True  # what PyInstaller and others call it, too
+
+# Half of the checks never look at the running system: psutil is loaded when one does.
+spec = importlib.util.find_spec("psutil")
+spec.loader = importlib.util.LazyLoader(spec.loader)
+sys.modules["psutil"] = module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
 
 COMMANDS = ("img-check", "img-clean")
 name = os.path.basename(sys.argv[0]) if sys.argv else ""
@@ -31,5 +38,6 @@ else:
     from img_tools.cli.clean import main
 
 gc.freeze()
+gc.set_threshold(100_000)  # the plugins are still to be imported
 gc.enable()
 main()

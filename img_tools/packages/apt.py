@@ -15,6 +15,7 @@ from img_tools.actions import Action
 from img_tools.model import Undecided, printable
 from img_tools.once import once
 from img_tools.packages import (
+    Busy,
     Installed,
     Problem,
     Reason,
@@ -98,12 +99,21 @@ class Apt:
         yield from unmet
 
     def require_idle(self) -> None:
-        """Raise Undecided while apt or dpkg is at work, naming the process."""
-        holder = dpkg.lock_holder(self._root)
+        """Raise Busy while apt or dpkg is at work, naming the process."""
+        self._require_free(dpkg.LOCKS, "is changing packages just now and holds dpkg's lock")
+
+    def require_settled(self) -> None:
+        """Raise Busy while another one works, Undecided when dpkg was interrupted."""
+        self.require_idle()
+        self._require_free(dpkg.APT_LOCKS, "is fetching packages or indexes just now")
+        if dpkg.journal(self._root):
+            raise Undecided("an upgrade was cut short: dpkg --configure -a finishes it")
+
+    def _require_free(self, locks: Sequence[str], does: str) -> None:
+        holder = dpkg.lock_holder(self._root, locks)
         if holder:
-            who = f"{holder.name or 'a process'} (pid {holder.pid})"
-            raise Undecided(f"{who} is changing packages just now and holds dpkg's lock: "
-                            "let it finish, then run img-check again")
+            raise Busy(f"{holder.name or 'a process'} (pid {holder.pid}) {does}: "
+                       "let it finish and try again")
 
     # -- repositories ----------------------------------------------------------------------------
 

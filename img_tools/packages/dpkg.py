@@ -6,7 +6,7 @@ import fcntl
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -18,6 +18,7 @@ from img_tools.rootfs import RootFS
 STATUS = "/var/lib/dpkg/status"
 JOURNAL = "/var/lib/dpkg/updates"  # what a running dpkg has done since it last wrote STATUS
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+APT_LOCKS = ("/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
 
 _FIELD = re.compile(r"^(Package|Status|Version|Architecture): *(.*?) *$", re.M)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
@@ -76,9 +77,9 @@ class Holder:
     name: str | None
 
 
-def lock_holder(root: RootFS) -> Holder | None:
-    """Who holds dpkg's locks. Asks the kernel (F_GETLK), which changes nothing."""
-    for path in LOCKS:
+def lock_holder(root: RootFS, locks: Sequence[str] = LOCKS) -> Holder | None:
+    """Who holds one of LOCKS. Asks the kernel (F_GETLK), which changes nothing."""
+    for path in locks:
         try:
             with root.open(path) as file:
                 answer = fcntl.fcntl(file, fcntl.F_GETLK, _FLOCK.pack(
