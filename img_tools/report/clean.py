@@ -85,14 +85,19 @@ def _lines(report: CleanReport, verbose: bool) -> Iterator[str]:
     verb = "would do this to" if report.dry_run else "cleaned"
     yield f"img-clean {__version__} {verb} {report.run.root}"
     yield ""
-    for result in report.results:
-        if result.steps or verbose or result.status in (CleanStatus.FAILED, CleanStatus.STOPPED):
-            yield from _result(result, verbose)
+    shown = [result for result in report.results if verbose or _matters(result)]
+    for result in shown:
+        yield from _result(result, verbose)
     for note in report.notes:
         yield from textwrap.wrap(note, WIDTH, initial_indent="NOTE    ", subsequent_indent=" " * 8,
                                  break_long_words=False, break_on_hyphens=False)
-    yield ""
+    if shown or report.notes:
+        yield ""
     yield from _sentences(report)
+
+
+def _matters(result: Cleaned) -> bool:
+    return bool(result.steps) or result.status in (CleanStatus.FAILED, CleanStatus.STOPPED)
 
 
 def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
