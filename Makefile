@@ -56,7 +56,7 @@ $(PROGRAM): $(RUNTIME)/link packaging/link.py packaging/start.py packaging/launc
 
 stage: $(STAGE)/usr/bin/img-check
 
-$(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md CHANGELOG.md | venv
+$(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md | venv
 	$(BIN)/python packaging/stage.py $(PROGRAM) $(RUNTIME) $(STAGE)
 
 deb: stage
@@ -72,6 +72,7 @@ rpm: stage
 	rpmbuild -bb --quiet --target x86_64 --dbpath $(abspath build/rpm/db) \
 	    --define '_topdir $(abspath build/rpm)' --define 'version_of_img_tools $(VERSION)' \
 	    --define 'stage $(abspath $(STAGE))' --define 'licence $(abspath LICENSE)' \
+	    --define 'packager $(shell sed -n 's/^Maintainer: //p' debian/control)' \
 	    rpm/img-tools.spec
 	cp build/rpm/RPMS/x86_64/img-tools-$(VERSION)-1.x86_64.rpm dist/
 

@@ -9,6 +9,7 @@ what the plugins say of themselves. Every file gets the time SOURCE_DATE_EPOCH.
 from __future__ import annotations
 
 import gzip
+import inspect
 import os
 import shutil
 import subprocess
@@ -67,7 +68,7 @@ def options(command: click.Command) -> Iterator[str]:
 def manual(command: click.Command, kind: str, verb: str, other: str) -> str:
     """The man page of COMMAND."""
     name = command.name or ""
-    title, _, rest = (command.help or "").partition("\n")
+    title, _, rest = inspect.cleandoc(command.help or "").partition("\n")
     day = datetime.fromtimestamp(EPOCH, UTC)
     found = plugins.load(f"img_tools.{kind}", verb)
     found.sort(key=lambda plugin: (plugin.phase, plugin.id))
@@ -123,8 +124,7 @@ def lay_out(program: Path, runtime: Path, stage: Path) -> None:
                 program, str(command.name), shell).encode()
     for path in sorted((runtime / "licences").iterdir()):
         files[f"usr/share/doc/img-tools/parts/{path.name}"] = path.read_bytes()
-    for name in ("README.md", "CHANGELOG.md"):
-        files[f"usr/share/doc/img-tools/{name}"] = (ROOT / name).read_bytes()
+    files["usr/share/doc/img-tools/README.md"] = (ROOT / "README.md").read_bytes()
     for name, content in files.items():
         path = stage / name
         path.parent.mkdir(parents=True, exist_ok=True)

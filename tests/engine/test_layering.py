@@ -34,6 +34,7 @@ LAYERS = {
     "img_tools.plugins": 8,
     "img_tools.checking": 9,
     "img_tools.session": 9,
+    "img_tools.removal": 9,
     "img_tools.cleaning": 10,
     "img_tools.report": 11,
     "img_tools.cli": 12,
