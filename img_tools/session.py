@@ -15,7 +15,7 @@ from img_tools.model import Undecided, printable
 from img_tools.plugins import Plugin
 from img_tools.runner import Runner
 
-LOGIN_RECORDS = ("/var/log/wtmp", "/var/log/btmp")
+LOGIN_RECORDS = ("/var/log/wtmp", "/var/log/btmp", "/var/log/wtmp.db", "/var/lib/wtmpdb/wtmp.db")
 SHELLS = frozenset({"bash", "zsh", "fish", "ksh", "mksh", "tcsh"})
 
 
@@ -75,13 +75,13 @@ def power_off(run: Runner) -> None:
     """Power the machine off, after killing the shells that would write their history first.
 
     SIGKILL, since bash saves its history on SIGHUP and SIGTERM; our own parent is among them, so
-    that the hang-up of its terminal must not end us before the power does. sshd and systemd note
-    each logout and the end of each getty in wtmp: those records go nowhere.
+    that the hang-up of its terminal must not end us before the power does. sshd, PAM and
+    systemd record each logout and the end of each getty: until the power is off, they cannot.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for path in LOGIN_RECORDS:
         with contextlib.suppress(Undecided):  # a record too many is no reason to stay on
-            run("mount", "--bind", "/dev/null", path)
+            run("mount", "--bind", "-o", "ro", path, path)
     os.sync()
     for process in _interactive():
         try:

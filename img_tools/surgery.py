@@ -280,13 +280,26 @@ class _Sweep:
 
     def _down(self, name: str, parent: int) -> None:
         fd = _enter(name, parent, self._mount)
-        if len(self._stack) < MAX_OPEN:
+        if len(self._stack) < MAX_OPEN or not self._move_up(name, parent, fd):
             self._stack.append(_Level(name, fd))
-            return
-        inode = os.fstat(fd).st_ino
+
+    def _move_up(self, name: str, parent: int, fd: int) -> bool:
+        """Move the directory NAME of PARENT, which is open as FD, into TOP, and close it.
+
+        False on an overlay, which does not move directories of its lower half: those are gone down
+        into as far as descriptors last.
+        """
+        new = f".img-clean.{os.fstat(fd).st_ino}.{self.moved}"
+        try:
+            os.rename(name, new, src_dir_fd=parent, dst_dir_fd=self._top)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                return False
+            os.close(fd)
+            raise
         os.close(fd)
-        os.rename(name, f".img-clean.{inode}.{self.moved}", src_dir_fd=parent, dst_dir_fd=self._top)
         self.moved += 1
+        return True
 
 
 def _enter(name: str, parent: int, mount: bytes) -> int:

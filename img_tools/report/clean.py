@@ -102,8 +102,8 @@ def _matters(result: Cleaned) -> bool:
 
 def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
     yield f"{result.status.value.upper():8}{result.id}: {result.title}"
-    if result.message:
-        yield f"        {result.message}"
+    if result.message or not result.steps:
+        yield f"        {result.message or 'nothing to do'}"
     failed = [step for step in result.steps if step.outcome is Outcome.FAILED]
     others = [step for step in result.steps if step.outcome is not Outcome.FAILED]
     shown = result.steps if verbose else (*failed, *others[:SHOWN])

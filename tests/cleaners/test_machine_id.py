@@ -60,3 +60,7 @@ def test_it_comes_after_all_that_may_write_one(image):
     assert phases["machine-id"] == Phase.IDENTITY
     assert {name for name, phase in phases.items() if phase > Phase.IDENTITY} == {
         "final", "ssh-keys", "ssh-host-keys"}
+
+
+def test_plan_names_the_file_once(image):
+    assert [action.path for action in plan("machine-id", image({PATH: ID}))] == [PATH]
