@@ -57,6 +57,7 @@ class Entry:
     mode: int
     size: int
     uid: int
+    gid: int
     mtime: float
     dev: int
 
@@ -465,7 +466,8 @@ def _parts(path: str) -> list[str]:
 
 
 def _entry(path: str, found: os.stat_result) -> Entry:
-    return Entry(path, found.st_mode, found.st_size, found.st_uid, found.st_mtime, found.st_dev)
+    return Entry(path, found.st_mode, found.st_size, found.st_uid, found.st_gid, found.st_mtime,
+                 found.st_dev)
 
 
 def _absent(error: OSError | ValueError, *more: int) -> bool:

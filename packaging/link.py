@@ -23,10 +23,10 @@ UNUSED = set("""
     http.cookiejar http.cookies http.server idlelib imaplib lzma mailbox modulefinder
     multiprocessing nturl2path pdb pickletools poplib profile pstats pty py_compile pyclbr
     pydoc pydoc_data rlcompleter sched shelve site smtplib sqlite3 ssl statistics symtable
-    sysconfig tabnanny test this tkinter trace turtle turtledemo unittest venv wave webbrowser
+    tabnanny test this tkinter trace turtle turtledemo unittest venv wave webbrowser
     wsgiref xmlrpc zipapp zoneinfo
     logging.config logging.handlers plistlib socketserver optparse
-    email._header_value_parser email.contentmanager email.headerregistry email.policy
+    _pylong compileall email.mime email._header_value_parser email.contentmanager email.headerregistry email.policy
     importlib._bootstrap importlib._bootstrap_external xml.dom.expatbuilder xml.dom.minidom
     psutil._psaix psutil._psbsd psutil._psosx psutil._pssunos psutil._pswindows
     click._winconsole yaml.cyaml _yaml
