@@ -21,7 +21,7 @@ LIMIT = 64 << 20  # bytes of a log or of dpkg's database
 _NAMED = re.compile(rf"(?<![\w.-]){PACKAGE}(?![a-z]|-[a-z])")
 _LINES = re.compile(r"[^\n]*\n|[^\n]+$")
 _STANZAS = re.compile(r"\n*(?:[^\n]+(?:\n|$))+")
-_SESSIONS = re.compile(r"\n*Log started:.*?\nLog ended:[^\n]*\n|[^\n]*\n|[^\n]+$", re.S)
+_SESSIONS = re.compile(r"\n*Log started:.*?\nLog ended:[^\n]*(?:\n|$)|[^\n]*\n|[^\n]+$", re.S)
 
 # What dpkg and apt, or rpm and dnf, write down, and what an entry is there.
 _DEBIAN = {"/var/log/dpkg.log": _LINES, "/var/log/apt/history.log": _STANZAS,

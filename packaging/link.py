@@ -18,19 +18,19 @@ ROOT = HERE.parent
 # out, talk to a person or a compiler, or serve a network. A plugin may import all the others.
 UNUSED = set("""
     __phello__ _aix_support _android_support _apple_support _ios_support _osx_support
-    _pydatetime _pydecimal _pyio _pyrepl antigravity asyncio bdb bz2 cProfile cmd code codeop
-    concurrent.futures.process ctypes curses dbm decimal doctest ensurepip fractions ftplib
-    http.cookiejar http.cookies http.server idlelib imaplib lzma mailbox modulefinder
-    multiprocessing nturl2path pdb pickletools poplib profile pstats pty py_compile pyclbr
-    pydoc pydoc_data rlcompleter sched shelve site smtplib sqlite3 ssl statistics symtable
-    tabnanny test this tkinter trace turtle turtledemo unittest venv wave webbrowser
-    wsgiref xmlrpc zipapp zoneinfo
-    logging.config logging.handlers plistlib socketserver optparse
-    _pylong compileall email.mime email._header_value_parser email.contentmanager email.headerregistry email.policy
-    importlib._bootstrap importlib._bootstrap_external xml.dom.expatbuilder xml.dom.minidom
-    psutil._psaix psutil._psbsd psutil._psosx psutil._pssunos psutil._pswindows
-    click._winconsole yaml.cyaml _yaml
-    click.testing packaging.licenses packaging.metadata packaging.pylock
+    _pydatetime _pydecimal _pyio _pylong _pyrepl antigravity asyncio bdb bz2 cProfile cmd code
+    codeop compileall concurrent.futures.process ctypes curses dbm decimal doctest
+    email._header_value_parser email.contentmanager email.headerregistry email.mime
+    email.policy ensurepip fractions ftplib http.cookiejar http.cookies http.server idlelib
+    imaplib importlib._bootstrap importlib._bootstrap_external logging.config logging.handlers
+    lzma mailbox modulefinder multiprocessing nturl2path optparse pdb pickletools plistlib
+    poplib profile pstats pty py_compile pyclbr pydoc pydoc_data rlcompleter sched shelve site
+    smtplib socketserver sqlite3 ssl statistics symtable tabnanny test this tkinter trace
+    turtle turtledemo unittest venv wave webbrowser wsgiref xml.dom.expatbuilder
+    xml.dom.minidom xmlrpc zipapp zoneinfo
+    _yaml click._winconsole click.testing packaging.licenses packaging.metadata
+    packaging.pylock psutil._psaix psutil._psbsd psutil._psosx psutil._pssunos
+    psutil._pswindows yaml.cyaml
 """.split())
 ENCODINGS = set("""
     __init__ aliases ascii base64_codec charmap cp1252 cp437 hex_codec idna iso8859_1 iso8859_15
@@ -50,6 +50,7 @@ def modules(top: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
 
 
 def wanted(name: str, path: Path) -> bool:
+    """Whether the module NAME is frozen in."""
     if name.startswith("encodings") and path.stem not in ENCODINGS:
         return False
     parts = name.split(".")
@@ -73,7 +74,7 @@ def frozen(runtime: Path) -> Iterator[tuple[str, bool, bytes]]:
     found = {name: path for name, path in modules(runtime / "lib") if wanted(name, path)}
     for directory, prefix in (("img_tools", "img_tools"), ("checks", "img_tools checks"),
                               ("cleaners", "img_tools cleaners")):
-        found |= {name: path for name, path in modules(ROOT / directory, prefix)}
+        found |= dict(modules(ROOT / directory, prefix))
         found[prefix.replace(" ", ".")] = ROOT / directory / "__init__.py"
     found["__main__"] = HERE / "start.py"
     for name, path in sorted(found.items()):
@@ -108,6 +109,7 @@ def write_table(runtime: Path) -> None:
 
 
 def main() -> None:
+    """Freeze, link, strip."""
     runtime, output = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     write_table(runtime)
     environment = os.environ | {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}

@@ -180,6 +180,7 @@ exec /usr/bin/musl-gcc -isystem {headers} -ffile-prefix-map={build}=. {' '.join(
 
 
 def build_zlib(build: Path, archive: Path, cc: Path) -> Path:
+    """libz.a, in the directory that is returned."""
     zlib = unpack(archive, build / "zlib")
     run("env", f"CC={cc}", "./configure", "--static", cwd=zlib, log=build / "zlib.log")
     run("make", f"-j{os.cpu_count()}", "libz.a", cwd=zlib, log=build / "zlib.log")
@@ -187,6 +188,7 @@ def build_zlib(build: Path, archive: Path, cc: Path) -> Path:
 
 
 def build_python(build: Path, archive: Path, cc: Path, zlib: Path) -> Path:
+    """CPython with every extension inside, in the directory that is returned."""
     python = unpack(archive, build / "cpython")
     for patch in sorted((HERE / "patches").glob("*.patch")):
         run("patch", "-p1", "-F0", "-i", patch, cwd=python)
@@ -240,8 +242,8 @@ def collect(build: Path, sources: Path, python: Path) -> None:
                         text = licences / f"{package}{Path(member).suffix.replace('.txt', '')}"
                         text.write_bytes(wheel.read(member))
     with tarfile.open(sources / PYPI["psutil"][0]) as archive:
-        (member,) = (m for m in archive.getnames() if m.count("/") == 1 and m.endswith("LICENSE"))
-        (licences / "psutil").write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]
+        text = archive.extractfile(f"{PYPI['psutil'][0].removesuffix('.tar.gz')}/LICENSE")
+        (licences / "psutil").write_bytes(text.read() if text else b"")
     shutil.copy(python / "LICENSE", licences / "python")
     shutil.copy(python / "Doc/license.rst", licences / "python-parts")  # expat, HACL*, mimalloc...
     shutil.copy(build / "zlib/LICENSE", licences / "zlib")
@@ -249,6 +251,7 @@ def collect(build: Path, sources: Path, python: Path) -> None:
 
 
 def main() -> None:
+    """Fetch, build, and write down what link.py needs."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("directory", type=Path)
     parser.add_argument("--sources", type=Path)

@@ -4,9 +4,9 @@ import gc
 
 gc.disable()  # nothing of what is imported now is garbage
 
-import importlib.util
-import os
-import sys
+import importlib.util  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
 
 sys.frozen = True  # what PyInstaller and others call it, too
 

@@ -37,7 +37,8 @@ def succeed(*command: str | Path, **options: object) -> str:
 
 def inside(top: Path, *command: str) -> str:
     """What COMMAND prints in TOP, as if booted: processes, mounts and network of its own."""
-    script = 'mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/run" && exec chroot "$0" "$@"'
+    script = ('mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/run" && '
+              'exec chroot "$0" "$@"')
     return succeed("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child",
                    "sh", "-c", script, str(top), *command)
 

@@ -91,7 +91,8 @@ def diaries(top: Path) -> dict[str, tuple[int, list[str]]]:
     for name in ("dpkg.log", "apt/history.log", "apt/term.log"):
         path = top / "var/log" / name
         lines = path.read_text().splitlines() if path.exists() else []
-        lines = [line for line in lines if line and " startup " not in line]
+        lines = [line for line in lines
+                 if line and " startup " not in line and not line.startswith("Log ")]
         if lines:
             found[name] = (path.stat().st_gid, lines)
     return found
