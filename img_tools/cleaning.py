@@ -76,8 +76,8 @@ def report(
 def _notes(host: Host, plugins: Sequence[Plugin]) -> tuple[str, ...]:
     try:
         return tuple(session.notes(host, plugins))
-    except Undecided as undecided:  # a note missing must not keep the rest from being cleaned
-        return (f"it cannot be told who can still log in: {printable(str(undecided))}",)
+    except (Undecided, OSError) as error:  # OSError: gone since; the cleaning must not end here
+        return (f"it cannot be told who can still log in: {printable(str(error))}",)
 
 
 def _left_out(plugin: Plugin) -> Cleaned:

@@ -134,7 +134,10 @@ def _sentences(report: CleanReport) -> Iterator[str]:
     if report.stopped_by is not None:
         yield f"STOPPED after {done}. The image is not clean; run img-clean --yes again."
     elif not report.dry_run and not names:
-        yield f"DONE: {done}, {_megabytes(sum(result.size for result in report.results))} freed."
+        sizes = [result.size for result in report.results]
+        known = [size for size in sizes if size is not None]
+        most = "more than " if len(known) < len(sizes) else ""  # the rest was too much to look at
+        yield f"DONE: {done}, {most}{_megabytes(sum(known))} freed."
 
 
 def _megabytes(size: int) -> str:

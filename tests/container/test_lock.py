@@ -71,7 +71,7 @@ def test_img_clean_waits_then_changes_nothing(box: Machine, holder: str) -> None
 
 
 def test_apt_waits_then_says_who_it_was(box: Machine, holder: str) -> None:
-    """Upstream's apt does not wait, and whether it upgraded anything does not matter to it."""
+    """Cleanup defect 20: upstream's apt does not wait, and its failure does not matter to it."""
     done = clean(box, "late", "package-upgrade")
     assert done.returncode == 1
     assert "FAILED  package-upgrade" in done.stdout

@@ -77,7 +77,7 @@ def login(box: Machine, tmp_path: Path) -> Iterator[Login]:
 
 
 def test_poweroff_leaves_no_history_and_no_login(box: Machine, login: Login) -> None:
-    """Upstream runs `history -c` in its own shell; the one that was typed in writes at logout."""
+    """Cleanup defect 5: upstream clears its own shell's history; the other writes at logout."""
     box.run("systemd-run", "--property=UtmpIdentifier=tty9", "--property=UtmpMode=init",
             "sleep", "1000")  # like a getty: its end is written into wtmp
     login.type(f"{box.tool('img-clean')} --dry-run --only shell-history", "kill -9 $$")
