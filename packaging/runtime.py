@@ -198,7 +198,8 @@ def build_python(build: Path, archive: Path, cc: Path, zlib: Path) -> Path:
         "LINKFORSHARED= ",  # there is nothing to export symbols to
         *(f"py_cv_module_{name}=n/a" for name in UNUSED_EXTENSIONS),
         "./configure", "--prefix=/usr", "--disable-shared", "--disable-test-modules",
-        "--without-ensurepip", "--without-doc-strings", "--disable-ipv6", cwd=python, log=build / "configure.log")
+        "--without-ensurepip", "--without-doc-strings", "--disable-ipv6",
+        cwd=python, log=build / "configure.log")
     run("make", f"-j{os.cpu_count()}", "python", "libpython3.13.a", cwd=python,
         log=build / "python.log")
     return python
