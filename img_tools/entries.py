@@ -36,6 +36,7 @@ class Entry:
     mode: int
     size: int
     uid: int
+    gid: int
     mtime: float
     dev: int
 
@@ -175,7 +176,8 @@ def enter(name: str, fd: int) -> int:
 
 def entry_of(path: str, found: os.stat_result) -> Entry:
     """What stat() FOUND at PATH."""
-    return Entry(path, found.st_mode, found.st_size, found.st_uid, found.st_mtime, found.st_dev)
+    return Entry(path, found.st_mode, found.st_size, found.st_uid, found.st_gid, found.st_mtime,
+                 found.st_dev)
 
 
 def absent(error: OSError | ValueError, *more: int) -> bool:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 import psutil
-from distro import LinuxDistribution
 
 from img_tools import (
     accounts,
@@ -337,6 +336,8 @@ def _os_release(root: RootFS) -> OsRelease:
     if path is None:
         raise Undecided("there is no /etc/os-release: is this the root of an image?")
     root.read_bytes(path, limit=1 << 16)
+    from distro import LinuxDistribution  # as long as a tenth of --list
+
     try:
         found = LinuxDistribution(
             os_release_file=root.host_path(path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 
 import psutil
 
@@ -14,7 +15,7 @@ def paths(top: str) -> frozenset[str]:
     This program is one of them; the files it is made of count too. Processes of others' namespaces
     may add a name too many, which then stays.
     """
-    found = {os.path.realpath(__file__)}
+    found = {os.path.realpath(globals().get("__file__", sys.executable))}  # frozen: no file
     for process in psutil.process_iter():
         links = [f"/proc/{process.pid}/{name}" for name in ("cwd", "exe", "root")]
         try:
