@@ -44,7 +44,9 @@ class Update:
     """A newer version that the repositories offer; `origin` says which one offers it.
 
     `security` is True when any version after the installed one, up to this one, came as a security
-    update: a fix that a later version has taken over is missing all the same.
+    update: a fix that a later version has taken over is missing all the same. `advisories` are
+    the ids of those that say so. With `unproven` it counts as one because its repository publishes
+    no advisories, so that nothing tells whether it is.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Update:
     origin: str
     security: bool
     reason: Reason = Reason.PENDING
+    advisories: tuple[str, ...] = ()
+    unproven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,7 @@ class PackageManager(Protocol):
 
 
 FAMILIES = {"debian": "apt", "ubuntu": "apt", "rhel": "dnf", "centos": "dnf", "fedora": "dnf"}
+FAMILIES |= {"rocky": "dnf", "almalinux": "dnf", "cloudlinux": "dnf"}
 
 
 def select(
@@ -156,5 +161,7 @@ def select(
 
         return Apt(root, run, scratch, refresh=refresh)
     if family == "dnf":
-        raise Undecided("this version judges apt systems only; yum and dnf follow")
+        from img_tools.packages.dnf import Dnf
+
+        return Dnf(root, run, scratch, refresh=refresh)
     raise Undecided(f"no package manager is known for {' / '.join(ids) or 'an unnamed system'}")

@@ -101,8 +101,7 @@ class Apt:
         """Raise Undecided while apt or dpkg is at work, naming the process."""
         holder = dpkg.lock_holder(self._root)
         if holder:
-            who = f"{holder.name or 'a process'} (pid {holder.pid})"
-            raise Undecided(f"{who} is changing packages just now and holds dpkg's lock: "
+            raise Undecided(f"{holder} is changing packages just now and holds dpkg's lock: "
                             "let it finish, then run img-check again")
 
     # -- repositories ----------------------------------------------------------------------------

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import psutil
 
 from img_tools.model import Undecided, printable
-from img_tools.packages import Installed
+from img_tools.packages import Installed, locks
 from img_tools.rootfs import RootFS
 
 STATUS = "/var/lib/dpkg/status"
@@ -68,36 +62,6 @@ def _package(fields: dict[str, str]) -> Installed | None:
                      "reinst-required" if flag != "ok" else state, want == "hold")
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The process that changes packages; `name` is None when it is not of our PID namespace."""
-
-    pid: int
-    name: str | None
-
-
-def lock_holder(root: RootFS) -> Holder | None:
-    """Who holds dpkg's locks. Asks the kernel (F_GETLK), which changes nothing."""
-    for path in LOCKS:
-        try:
-            with root.open(path) as file:
-                answer = fcntl.fcntl(file, fcntl.F_GETLK, _FLOCK.pack(
-                    fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-        except FileNotFoundError:
-            continue
-        except OSError:  # a file system without locks: nobody can hold one
-            continue
-        kind, _, _, _, pid = _FLOCK.unpack(answer)
-        if kind != fcntl.F_UNLCK:
-            return Holder(pid, _process(pid))
-    return None
-
-
-_FLOCK = struct.Struct("@hhqqi4x")  # struct flock (fcntl(2)) with 64-bit offsets
-
-
-def _process(pid: int) -> str | None:
-    try:
-        return psutil.Process(pid).name() if pid > 0 else None
-    except psutil.Error:
-        return None
+def lock_holder(root: RootFS) -> locks.Holder | None:
+    """Who holds dpkg's locks."""
+    return locks.holder(root, LOCKS)
