@@ -93,8 +93,12 @@ def _sudo(host: Host) -> Iterator[Finding]:
         why = "; cloud-init wrote it for the build machine" if left_over else ""
         yield warn("sudo-nopasswd", f"{grant.path} line {grant.line} makes {grant.who} root "
                    f"without a password{why}", path=grant.path, line=grant.line, account=grant.who,
-                   fix=f"rm {CLOUD_INIT_SUDOERS}" if left_over else
+                   fix=_unwritten(host) if left_over else
                    f"take NOPASSWD out with `visudo -f {shlex.quote(grant.path)}`")
+
+
+def _unwritten(host: Host) -> str:
+    return f"rm {CLOUD_INIT_SUDOERS}" if host.no_cloud_init else host.clean_command("accounts")
 
 
 def _default_user(host: Host) -> str | None:

@@ -5,7 +5,7 @@ instances with their user-data and vendor-data, the instance id, the marks of st
 and seeds. With them a clone shows the data of the build machine, and steps that run once never run
 again. The installer's own settings in /etc/cloud/cloud.cfg.d are named as well.
 
-Remove the state with the commands shown. Do not use `cloud-init clean` for it:
+`img-clean --yes --only cloud-init-state` removes the state. Do not use `cloud-init clean` for it:
 it also removes /var/lib/cloud/scripts, where first-boot scripts lie.
 """
 

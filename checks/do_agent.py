@@ -5,8 +5,8 @@ image they are forbidden: whoever creates a Droplet decides about them. Looked a
 what they leave when they are removed (repository, signing key, unit, directories), and the account
 do-agent. An empty directory is only a warning.
 
-Remove the packages, then what they left. Droplets that are created with
-`droplet_agent=false` never get the console agent.
+`img-clean --yes --only do-agent` removes the packages and all that they left. Droplets that are
+created with `droplet_agent=false` never get the console agent.
 """
 
 from collections.abc import Iterator
@@ -30,12 +30,11 @@ def check(host: Host) -> Iterator[Finding]:
     if account is not None:
         yield fail("agent-account", "the account do-agent of DigitalOcean's agent is there",
                    path="/etc/passwd", line=account.line, account=account.name,
-                   fix="userdel do-agent")
+                   fix=host.clean_command("do-agent"))
     yield from residue.findings(host, "do-agent")
     installed = host.packages.installed
-    present = [name for name in PACKAGES if name in installed]
-    for name in present:
+    for name in (name for name in PACKAGES if name in installed):
         package = installed[name]
         yield fail("agent-package", f"the package {name} {package.version} is installed",
                    package=PackageRef(name, package.version),
-                   fix=host.advice("remove", *present))
+                   fix=host.clean_command("do-agent"))

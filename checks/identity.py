@@ -7,9 +7,9 @@ Tailscale, RabbitMQ, netdata, Kerberos, Samba, iSCSI, subscriptions, ssl-cert's 
 machine-id has a check of its own.
 
 Two Droplets with one identity take each other's addresses, leases and places in clusters, and a key
-that every customer has protects nobody. Remove those that the system
-makes again by itself (stop systemd-random-seed first, or it saves the seed again at shutdown); for
-those of products it is said what to do.
+that every customer has protects nobody. `img-clean --yes --only identity` removes those that the
+system makes again by itself (and stops systemd-random-seed first, which would save the seed again
+at shutdown); for those of products it is said what to do.
 """
 
 from collections.abc import Iterator

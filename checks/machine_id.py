@@ -6,9 +6,9 @@ there. With one id on all Droplets they get the same DHCP lease, and their journ
 apart. A missing file is no better: Debian 12 does not boot without it when / is mounted read-only
 at first.
 
-Empty the one and remove the other as the last things before the power goes off: installing packages
-may fill them again. An empty file is the careful choice;
-`uninitialized` makes systemd treat the boot as the first, and enable services by their presets.
+`img-clean --yes --only machine-id` empties the one and removes the other; do it late, since
+installing packages may fill them again. An empty file is the careful choice: `uninitialized` makes
+systemd treat the boot as the first, and enable services by their presets.
 """
 
 import re
@@ -24,7 +24,6 @@ REFERENCES = ("machine-id(5)", "systemd-machine-id-setup(1)", "systemd: Safely B
 PATH = "/etc/machine-id"
 DBUS = "/var/lib/dbus/machine-id"
 LONGEST = 64  # bytes; an id is 32 hexadecimal digits and a line feed
-ANEW = f"rm -f {PATH} && install -m 444 /dev/null {PATH}"
 
 
 def check(host: Host) -> Iterator[Finding]:
@@ -40,27 +39,28 @@ def check(host: Host) -> Iterator[Finding]:
     if host.root.readlink(DBUS) is not None and host.root.resolve(DBUS) != host.root.resolve(PATH):
         yield warn("dbus-machine-id-link", f"{DBUS} is a link to another file than {PATH}: D-Bus "
                    "and systemd would not agree which machine this is", path=DBUS,
-                   fix=f"ln -sf {PATH} {DBUS}")
+                   fix=host.clean_command("machine-id"))
 
 
 def _shape(host: Host) -> Iterator[Finding]:
     """What is wrong with a machine-id that is no regular file with an id."""
+    anew = host.clean_command("machine-id")
     try:
         content = host.root.read_bytes(PATH, LONGEST)
     except FileNotFoundError:
         yield fail("machine-id-absent", f"{PATH} does not exist: Debian 12 cannot boot without it",
-                   path=PATH, fix=ANEW)
+                   path=PATH, fix=anew)
         return
     except Undecided as reason:  # a directory, a FIFO, a loop of links, something large
         yield fail("machine-id-invalid", f"{reason}: it must be an empty regular file", path=PATH,
-                   fix=ANEW)
+                   fix=anew)
         return
     if re.fullmatch(rb"[0-9a-fA-F]{32}\s*", content):
         yield fail("machine-id", f"{PATH} is a link to a file with an id, which every Droplet "
-                   "would share", path=PATH, fix=ANEW)
+                   "would share", path=PATH, fix=anew)
     elif content.strip() not in (b"", b"uninitialized"):
         yield fail("machine-id-invalid", f"{PATH} holds {len(content)} bytes that are no "
-                   "machine-id: it must be empty", path=PATH, fix=ANEW)
+                   "machine-id: it must be empty", path=PATH, fix=anew)
     elif host.root.readlink(PATH) is not None:
         yield warn("machine-id-link", f"{PATH} is a link: systemd reads it before other file "
-                   "systems are mounted", path=PATH, fix=ANEW)
+                   "systems are mounted", path=PATH, fix=anew)

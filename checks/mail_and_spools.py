@@ -5,8 +5,8 @@ jobs of at and crontab, and the queues of CUPS and rsyslog. What waits there was
 build machine: reports of cron with host names and paths, jobs with the environment, passwords with
 it, of whoever gave them. Every Droplet would send or run it again.
 
-Empty mailboxes, which their users could not make again, and remove the rest. A product may need a
-crontab: /etc/cron.d is the place for it.
+`img-clean --yes --only mail-and-spools` empties mailboxes, which their users could not make again,
+and removes the rest, but for crontabs. A product may need one: /etc/cron.d is the place for it.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,9 @@
 """No DHCP leases and no network settings of the build machine are left
 
 Looks for DHCP leases and identifiers (dhclient, dhcpcd, NetworkManager), udev rules that name a
-card by its address, and network configuration that cloud-init wrote for this machine: a clone may
-ask for the build machine's address, or wait for a card that it does not have.
+card by its address, network configuration that cloud-init wrote for this machine, and a proxy for
+apt: a clone may ask for the build machine's address, wait for a card that it does not have, or get
+no updates.
 
 `img-clean --yes --only network-leftovers` removes them; cloud-init writes its own anew on a clone.
 Settings that somebody else wrote are the check do-features'.

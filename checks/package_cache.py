@@ -3,8 +3,8 @@
 Looks for package archives, whole and partly downloaded, that apt keeps after installing from them.
 They are of no more use and make the image, and the smallest Droplet it fits on, larger.
 
-`apt-get clean` removes them. Package lists (/var/lib/apt/lists) are not counted: with them a new
-Droplet can install packages at once.
+`img-clean --yes --only package-cache` removes them. Package lists (/var/lib/apt/lists) are not
+counted: with them a new Droplet can install packages at once.
 """
 
 from collections.abc import Iterator

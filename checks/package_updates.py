@@ -4,12 +4,13 @@ Looks for updates other than security updates (see security-updates): a newer ve
 offers, whether or not a plain upgrade would install it. Users of the image would have to install
 them on every Droplet.
 
-Install them with the command shown. An update that is still being phased in may wait.
+`img-clean --yes --only package-upgrade` installs them; for those that are on hold, pinned or kept
+back a command is shown. An update that is still being phased in may wait.
 """
 
 from collections.abc import Iterator
 
-from img_tools.host import Host
+from img_tools.host import Host, Update
 from img_tools.model import Finding, PackageRef, warn
 
 CATEGORY = "packages"
@@ -34,5 +35,12 @@ def check(host: Host) -> Iterator[Finding]:
                 f"{update.name} {update.installed} {_WHY[update.reason]}: {update.candidate} "
                 f"is offered by {update.origin}",
                 package=PackageRef(update.name, update.installed, update.candidate),
-                evidence={"origin": update.origin}, fix=host.packages.remedy(update),
+                evidence={"origin": update.origin}, fix=_fix(host, update),
             )
+
+
+def _fix(host: Host, update: Update) -> str:
+    """What a plain upgrade installs the cleaner installs; the rest needs somebody to decide."""
+    if update.reason == "pending":
+        return host.clean_command("package-upgrade")
+    return host.packages.remedy(update)

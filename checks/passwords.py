@@ -11,7 +11,8 @@ and copies of these files (`shadow-` keeps the hash of a password that was locke
 the former passwords in /etc/security/opasswd.
 
 `usermod -p '*' NAME` takes a password away and keeps ssh keys working; `passwd -l NAME` closes an
-account that has an empty field. Then `rm -f /etc/shadow-`.
+account that has an empty field. Which account may have one is for people to say; the copies that
+such commands leave are removed by `img-clean --yes --only accounts`.
 """
 
 import shlex
@@ -112,6 +113,7 @@ def _copies(host: Host) -> Iterator[Finding]:
             yield warn("copy-not-read", f"{path} looks like a copy of a password file and is not "
                        "text, or too large, so its hashes cannot be ruled out", path=path, fix=fix)
         else:
+            fix = host.clean_command("accounts")
             more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
             yield warn("copy-with-hash", f"{path} still holds the hash of a password "
                        f"for {', '.join(names[:NAMES])}{more}", path=path,

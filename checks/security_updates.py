@@ -7,13 +7,14 @@ ordinary version has taken over counts too, and so does what a plain upgrade pas
 kept back, on hold, pinned or phased.
 
 Every clone starts with the holes of its image. While no source carries the security updates of the
-release, none is ever found pending: then this check cannot decide. Install the updates with the
-command shown and run img-check again; new ones come every day.
+release, none is ever found pending: then this check cannot decide. `img-clean --yes --only
+package-upgrade` installs what a dist-upgrade would, for the rest a command is shown; then run
+img-check again, since new ones come every day.
 """
 
 from collections.abc import Iterator
 
-from img_tools.host import Host
+from img_tools.host import Host, Update
 from img_tools.model import Finding, PackageRef, Undecided, fail
 
 CATEGORY = "packages"
@@ -39,8 +40,15 @@ def check(host: Host) -> Iterator[Finding]:
                 f"{update.name} {update.installed} lacks the security update {update.candidate} "
                 f"({update.origin}){_WHY[update.reason]}",
                 package=PackageRef(update.name, update.installed, update.candidate),
-                evidence={"origin": update.origin}, fix=packages.remedy(update),
+                evidence={"origin": update.origin}, fix=_fix(host, update),
             )
     if host.os_release.version_id and not any(item.security for item in packages.repositories):
         raise Undecided("no enabled source carries the security updates of this release, so none "
                         f"can be found pending: {packages.advice('security')}")
+
+
+def _fix(host: Host, update: Update) -> str:
+    """What a plain upgrade installs the cleaner installs; the rest needs somebody to decide."""
+    if update.reason == "pending":
+        return host.clean_command("package-upgrade")
+    return host.packages.remedy(update)

@@ -6,8 +6,9 @@ that keep one of their own (mysql, psql, redis-cli, python, ...) and for what vi
 (less, vim, wget: a warning only). Files that HISTFILE names in the shells' startup files count too.
 Any size above zero counts; a link to /dev/null holds nothing.
 
-Remove them. The shell that you type in writes its history again when it ends: leave it with
-`kill -9 $$`, or run `unset HISTFILE` in it first.
+`img-clean --yes --only shell-history` removes them, but for files that HISTFILE names. The shell
+that you type in writes its history again when it ends: leave it with `kill -9 $$`, or run `unset
+HISTFILE` in it first.
 """
 
 import itertools
@@ -37,7 +38,7 @@ ELSEWHERE = residue.Residue(
 def check(host: Host) -> Iterator[Finding]:
     """Yield a finding for every history that is not empty."""
     known = residue.matches(host, "shell-history")
-    return residue.listed(itertools.chain(known, _elsewhere(host)))
+    return residue.listed(host, itertools.chain(known, _elsewhere(host)))
 
 
 def _elsewhere(host: Host) -> Iterator[residue.Match]:

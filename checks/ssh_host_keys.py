@@ -4,8 +4,9 @@ A host key baked into an image is shared by every machine made from it: whoever 
 any other. Looked at are `/etc/ssh/ssh_host_*_key*`, the paths that HostKey names, and every other
 private key below /etc/ssh. A key is reported by type and SHA256 fingerprint, never by content.
 
-Remove them as one of the last steps. On a clone cloud-init makes new ones; the check says so when
-cloud-init is kept from it, since sshd without host keys refuses every connection.
+`img-clean --yes --only ssh-host-keys` removes those of the usual names, as one of the last steps.
+On a clone cloud-init makes new ones; the check says so when cloud-init is kept from it, since sshd
+without host keys refuses every connection.
 """
 
 from collections.abc import Iterator
@@ -44,12 +45,12 @@ def _by_name(host: Host, seen: set[str]) -> Iterator[Finding]:
     for match in found:
         path = match.path
         if match.residue.code == "host-key":
-            yield _finding(host, path, match.residue.why, f"rm {quote(path)}")
+            yield _finding(host, path, match.residue.why, host.clean_command("ssh-host-keys"))
         elif path.removesuffix(".pub").removesuffix("-cert") not in private:
             key = public_key(host.root.read_bytes(path, HEAD, head=True))
             yield warn("host-key-public", f"{path}: {match.residue.why}", path=path,
                        evidence=key.evidence if key else {},
-                       fix=f"rm {quote(path)}")
+                       fix=host.clean_command("ssh-host-keys"))
 
 
 def _finding(host: Host, path: str, why: str, fix: str, code: str = "host-key") -> Finding:

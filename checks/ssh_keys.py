@@ -7,8 +7,9 @@ the home, and wherever AuthorizedKeysFile points, in Match blocks as well. Keys 
 under any name and of any size; an empty `authorized_keys` is fine. A key is reported by type and
 SHA256 fingerprint as `ssh-keygen -lf` shows it, never by content.
 
-The key of the session you work in, or of Packer, counts too: remove it as the last step, the open
-connection survives that. Without it, and with no password set, nobody can log in again.
+The key of the session you work in, or of Packer, counts too. `img-clean --yes --only ssh-keys`
+removes all but private keys outside of `~/.ssh`, which an application may need: run it last, the
+open connection survives that. Then, with no password set, nobody can log in again.
 """
 
 from collections import Counter
@@ -44,17 +45,17 @@ def check(host: Host) -> Iterator[Finding]:
     """Yield a finding for every key and for every other file in a `~/.ssh`."""
     with suppress(Skip, Undecided):  # the store says so too, after all it has found
         yield from _server(host)
-    yield from _limited(host.ssh_store)
+    yield from _limited(host, host.ssh_store)
 
 
-def _limited(stored: Iterable[Stored]) -> Iterator[Finding]:
+def _limited(host: Host, stored: Iterable[Stored]) -> Iterator[Finding]:
     count: Counter[str] = Counter()
     trouble: Undecided | None = None
     try:
         for item in stored:
             count[item.kind] += 1
             if count[item.kind] <= LIMIT:
-                yield _finding(item)
+                yield _finding(host, item)
     except Undecided as undecided:
         trouble = undecided
     for kind, number in count.items():
@@ -66,25 +67,26 @@ def _limited(stored: Iterable[Stored]) -> Iterator[Finding]:
         raise trouble
 
 
-def _finding(item: Stored) -> Finding:
+def _finding(host: Host, item: Stored) -> Finding:
     report = fail if item.kind in FAILS else warn
     account = "every new account" if item.account == "skel" else item.account or "an account"
     why = WHY[item.kind].format(line=item.line, account=account)
     link = f" (a link to {item.target})" if item.target != item.path else ""
     key = f": {item.key}" if item.key else ""
     return report(item.kind, f"{item.path}{link} {why}{key}", path=item.path, line=item.line,
-                  account=item.account, fix=_fix(item),
+                  account=item.account, fix=_fix(host, item),
                   evidence=item.key.evidence if item.key else {"bytes": item.size})
 
 
-def _fix(item: Stored) -> str:
+def _fix(host: Host, item: Stored) -> str:
     if item.outside:
         return f"{item.target} is outside of the home: look at it and remove it by hand"
     if item.kind == "private-key" and "/.ssh/" not in item.path:
         return f"rm {quote(item.path)}; what needs such a key makes its own at first boot"
+    command = host.clean_command("ssh-keys")
     if item.kind == "authorized-key":
-        return f"rm {quote(item.target)}  # last of all: nobody can log in with it again"
-    return f"rm {quote(item.target)}"
+        return f"{command}  # last of all: nobody can log in with it again"
+    return command
 
 
 def _server(host: Host) -> Iterator[Finding]:

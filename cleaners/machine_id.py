@@ -8,7 +8,7 @@ systemd would copy it back.
 from collections.abc import Iterator
 
 from img_tools import residue
-from img_tools.actions import Action, Phase, Remove, Write
+from img_tools.actions import Action, Phase, Remove, Truncate, Write
 from img_tools.host import Host
 from img_tools.model import Undecided
 
@@ -25,8 +25,10 @@ def plan(host: Host) -> Iterator[Action]:
     entry = host.root.stat(PATH)
     if entry and entry.dev in host.volatile:
         raise Undecided(f"{PATH} of the image is hidden below a temporary one: umount {PATH}")
-    yield from residue.actions(host, "machine-id")
-    if host.root.is_dir("/etc") and not _in_order(host):
+    found = list(residue.actions(host, "machine-id"))
+    yield from found
+    emptied = any(action == Truncate(PATH, action.why) for action in found)
+    if host.root.is_dir("/etc") and not emptied and not _in_order(host):
         yield Write(PATH, "", 0o444, "systemd needs the file to put the new id into")
     if host.root.readlink(DBUS) is not None and host.root.resolve(DBUS) != host.root.resolve(PATH):
         yield Remove(DBUS, "a link to another id than systemd's; D-Bus makes the right one")

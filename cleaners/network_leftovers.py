@@ -30,10 +30,8 @@ def plan(host: Host) -> Iterator[Action]:
 
 
 def _not_written(host: Host) -> str | None:
-    if not host.cloud.program:
-        return "it is not installed"
-    for obstacle in host.cloud.obstacles():
-        return obstacle.message
+    if host.no_cloud_init:
+        return host.no_cloud_init
     setting = host.cloud.setting("network", "config")
     if setting and setting.text == "disabled":
         return f"{setting.path} line {setting.line} says `network: {{config: disabled}}`"

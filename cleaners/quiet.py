@@ -1,8 +1,8 @@
 """Quiet the machine: no upgrades by timer, no log written to the disk
 
 Stops the timers and services that install or write by themselves, and makes journald log to memory,
-so that what is cleaned stays clean until the power goes off. Nothing is disabled: all of it starts
-again at the next boot.
+so that what is cleaned stays clean until the power goes off. The record of the shutdown in wtmp is
+written now for the same reason. Nothing is disabled: all of it starts again at the next boot.
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ WRITERS = (
     "man-db.timer", "logrotate.timer", "fwupd-refresh.timer", "dpkg-db-backup.timer",
     "dnf-makecache.timer", "dnf-automatic.timer", "yum-cron.service", "packagekit.service",
     "syslog.socket", "rsyslog.service", "syslog-ng.service", "sysstat-collect.timer",
+    "systemd-update-utmp.service", "wtmpdb-update-boot.service",
 )
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -28,7 +29,11 @@ from img_tools.plugins import Plugin
 
 # Seconds that the main thread waits at most. A signal that comes just before it begins to wait, or
 # that the kernel gives to another thread, is not seen by Python until it wakes up.
-NAP = 0.2
+NAP = 0.1
+# Seconds after which a check is taken to wait for something, so that the next one may begin beside
+# it. Those that only read and judge share one interpreter: four at once took 0.35 s where one after
+# the other took 0.28.
+BUSY = 0.1
 
 Progress = Callable[[Result, int, int], None]
 
@@ -95,15 +100,15 @@ def run(
 ) -> tuple[Result, ...]:
     """The result of every plugin, in the order given.
 
-    At most JOBS run at once, early ones first. One that takes longer than TIMEOUT seconds is an
-    error; its thread is left behind (it may be stuck in the kernel) and replaced. PROGRESS is
-    called with each result as it comes, how many there are and how many there will be.
+    At most JOBS run at once: early ones first and side by side, then the others one by one, but for
+    those that wait for something. One that takes longer than TIMEOUT seconds is an error; its
+    thread is left behind (it may be stuck in the kernel) and replaced. PROGRESS is called with each
+    result as it comes, how many there are and how many there will be.
     """
-    board = _Board(host, sorted(plugins, key=lambda plugin: not plugin.early))
-    for _ in range(min(jobs, len(plugins))):
-        board.hire()
+    board = _Board(host, sorted(plugins, key=lambda plugin: not plugin.early), jobs)
     results: dict[str, Result] = {}
     while len(results) < len(plugins):
+        board.staff()
         try:
             result = board.done.get(timeout=board.patience(timeout))
         except queue.Empty:
@@ -116,38 +121,51 @@ def run(
 
 
 class _Board:
-    """What waits, what runs since when, and what is done."""
+    """What waits, what runs since when, and what is done; JOBS is how many may run."""
 
-    def __init__(self, host: Host, plugins: Sequence[Plugin]) -> None:
+    def __init__(self, host: Host, plugins: Sequence[Plugin], jobs: int) -> None:
         self._host = host
-        self._waiting: queue.SimpleQueue[Plugin] = queue.SimpleQueue()
-        for plugin in plugins:
-            self._waiting.put(plugin)
+        self._jobs = jobs
+        self._waiting = deque(plugins)
         self._running: dict[Plugin, float] = {}
         self._lock = threading.Lock()
         self.done: queue.SimpleQueue[Result] = queue.SimpleQueue()
 
-    def hire(self) -> None:
-        """Start one more worker; a daemon, so that a stuck one does not keep the process alive."""
-        threading.Thread(target=self._work, daemon=True).start()
+    def staff(self) -> None:
+        """Start a worker for everything that may begin now.
 
-    def _work(self) -> None:
-        while True:
-            try:
-                plugin = self._waiting.get_nowait()
-            except queue.Empty:
-                return
-            with self._lock:
-                self._running[plugin] = time.monotonic()
+        Daemons, so that a stuck one does not keep the process alive.
+        """
+        while plugin := self._take():
+            threading.Thread(target=self._work, args=(plugin,), daemon=True).start()
+
+    def _take(self) -> Plugin | None:
+        """The next one to run, None when none is left or it had better wait."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._waiting or len(self._running) >= self._jobs:
+                return None
+            if not self._waiting[0].early and any(
+                    not plugin.early and now - start < BUSY
+                    for plugin, start in self._running.items()):
+                return None
+            plugin = self._waiting.popleft()
+            self._running[plugin] = now
+            return plugin
+
+    def _work(self, first: Plugin) -> None:
+        plugin: Plugin | None = first
+        while plugin:
             try:
                 result = evaluate(self._host, plugin)
             except BaseException as error:  # or nobody would hear of it before the timeout
                 result = _result(plugin, Status.ERROR, 0.0, _defect(error))
             with self._lock:
                 given_up = self._running.pop(plugin, None) is None
-            if given_up:  # and replaced
+            if given_up:  # another one has taken its place
                 return
             self.done.put(result)
+            plugin = self._take()
 
     def patience(self, timeout: float) -> float:
         """Seconds to wait before the next look at who is overdue."""
@@ -157,14 +175,12 @@ class _Board:
         return max(0.01, min(next_end, NAP))
 
     def overdue(self, timeout: float) -> list[Result]:
-        """An error for each check that runs too long; its worker is replaced."""
+        """An error for each check that runs too long; staff() starts others in its place."""
         now = time.monotonic()
         with self._lock:
             late = [plugin for plugin, start in self._running.items() if now - start >= timeout]
             for plugin in late:
                 del self._running[plugin]
-        for _ in late:
-            self.hire()
         return [_result(plugin, Status.ERROR, timeout,
                         f"took longer than {timeout:g} s (--timeout)") for plugin in late]
 

@@ -16,17 +16,18 @@ UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/ssh*.service.d/*.
          "/usr/lib/systemd/system/sshd-keygen*.service")
 
 
-def hindrance(root: RootFS, cloud: CloudInit, units: Units) -> str | None:
-    """Why a clone of the image at ROOT would have no host keys, or None."""
-    why = _of_cloud_init(cloud)
+def hindrance(
+    root: RootFS, cloud: CloudInit, units: Units, no_cloud_init: str | None
+) -> str | None:
+    """Why a clone of the image at ROOT would have no host keys, or None.
+
+    NO_CLOUD_INIT says why cloud-init would not run there.
+    """
+    why = no_cloud_init or _of_cloud_init(cloud)
     return why if why and not any(_makers(root, units)) else None
 
 
 def _of_cloud_init(cloud: CloudInit) -> str | None:
-    if not cloud.program:
-        return "cloud-init is not installed"
-    for obstacle in cloud.obstacles():
-        return obstacle.message
     modules = cloud.setting("cloud_init_modules")
     if modules and "ssh" not in modules.modules:
         return f"{modules.path} leaves ssh out of cloud_init_modules"

@@ -261,10 +261,10 @@ class _Sample:
 
 def findings(host: Host, topic: str) -> Iterator[Finding]:
     """A finding for every match of TOPIC; past LIMIT of one code, one that counts them all."""
-    return listed(matches(host, topic))
+    return listed(host, matches(host, topic))
 
 
-def listed(found: Iterable[Match]) -> Iterator[Finding]:
+def listed(host: Host, found: Iterable[Match]) -> Iterator[Finding]:
     """The matches FOUND as findings; see findings(). Undecided comes after what was found."""
     samples: dict[str, _Sample] = {}
     trouble: Undecided | None = None
@@ -274,7 +274,7 @@ def listed(found: Iterable[Match]) -> Iterator[Finding]:
     except Undecided as undecided:
         trouble = undecided
     for sample in samples.values():
-        yield from map(_finding, sample.trim())
+        yield from (_finding(host, match) for match in sample.trim())
         if sample.count > LIMIT:
             yield _rest(sample)
     if trouble:
@@ -286,13 +286,13 @@ def describes(topic: str, name: str) -> bool:
     return any(fnmatch.fnmatchcase(f"~/{name}", rule.row.pattern) for rule in _rules(topic))
 
 
-def _finding(match: Match) -> Finding:
+def _finding(host: Host, match: Match) -> Finding:
     row, entry = match.residue, match.entry
     name = f"{match.link} (a link to {entry.path})" if match.link else entry.path
     return Finding(
         status=row.severity, code=row.code, path=match.path, account=match.account,
         message=f"{name}: {row.why}", evidence={"bytes": entry.size} if entry.is_file else {},
-        remediation=_fix(match),
+        remediation=_fix(host, match),
     )
 
 
@@ -305,13 +305,13 @@ def _rest(sample: _Sample) -> Finding:
     )
 
 
-def _fix(match: Match) -> str:
+def _fix(host: Host, match: Match) -> str:
     row, path = match.residue, match.entry.path
     if match.outside:
         return f"{path} is outside of the home it is reached from: look at it and remove it by hand"
     if row.treat is Treat.REPORT:
         return row.advice.replace("{path}", shlex.quote(path))
-    return f"img-clean --yes --only {row.topic}"
+    return host.clean_command(row.topic)
 
 
 def actions(host: Host, topic: str, without: Container[str] = ()) -> Iterator[Action]:

@@ -22,6 +22,7 @@ from typing import IO
 from img_tools.model import Undecided, printable
 
 OUTPUT_LIMIT = 64 << 20  # bytes; apt's longest answers are a few MB
+COMMAND_SHOWN = 300  # characters of a command in a message
 PATIENCE = 5.0  # seconds for a killed command to be gone
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -48,7 +49,10 @@ class CommandError(Undecided):
     ) -> None:
         output = (stderr.strip() or stdout.strip()).splitlines()
         tail = "; ".join(printable(line.strip()) for line in output[-3:])
-        text = f"`{printable(shlex.join(argv))}` {reason}"
+        command = printable(shlex.join(argv))
+        if len(command) > COMMAND_SHOWN:  # apt-cache gets the name of every package
+            command = f"{command[:COMMAND_SHOWN]} ..."
+        text = f"`{command}` {reason}"
         super().__init__(f"{text}: {tail}" if tail else text)
         self.stdout = stdout
         self.stderr = stderr

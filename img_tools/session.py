@@ -16,6 +16,7 @@ from img_tools.model import Undecided, printable
 from img_tools.plugins import Plugin
 from img_tools.runner import Runner
 
+LOGIN_RECORDS = ("/var/log/wtmp", "/var/log/btmp")
 SHELLS = frozenset({"bash", "zsh", "fish", "ksh", "mksh", "tcsh"})
 
 
@@ -39,6 +40,8 @@ def _password_login(host: Host) -> bool:
         accounts = host.accounts.all
     except Undecided:
         return False
+    if host.lock_root:
+        accounts = tuple(account for account in accounts if account.name != "root")
     return any(account.can_log_in and account.shadow_state is not None
                and account.shadow_state.state.value == "set" for account in accounts)
 
@@ -52,20 +55,30 @@ def _kept_temporary(host: Host) -> Iterator[str]:
 
 def _interactive() -> list[psutil.Process]:
     """Shells that people type in: each may write its history when it ends."""
-    found = []
-    for process in psutil.process_iter(["name", "terminal"]):
-        if process.info["name"] in SHELLS and process.info["terminal"]:
-            found.append(process)
-    return found
+    return [process for process in psutil.process_iter(["name"])
+            if process.info["name"] in SHELLS and _has_terminal(process.pid)]
+
+
+def _has_terminal(pid: int) -> bool:
+    """tty_nr of proc(5). psutil knows terminals by the names in /dev, and not /dev/hvc0."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[4] != b"0"
+    except OSError:  # it has ended
+        return False
 
 
 def power_off(run: Runner) -> None:
     """Power the machine off, after killing the shells that would write their history first.
 
     SIGKILL, since bash saves its history on SIGHUP and SIGTERM; our own parent is among them, so
-    that the hang-up of its terminal must not end us before the power does.
+    that the hang-up of its terminal must not end us before the power does. sshd and systemd note
+    each logout and the end of each getty in wtmp: those records go nowhere.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for path in LOGIN_RECORDS:
+        with contextlib.suppress(Undecided):  # a record too many is no reason to stay on
+            run("mount", "--bind", "/dev/null", path)
     os.sync()
     for process in _interactive():
         try:

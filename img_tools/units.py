@@ -26,6 +26,10 @@ NOT_AT_BOOT = frozenset(
                                   "kexec", "suspend", "hibernate", "sleep"))
 
 
+# What decides whether a service does anything at all, and what.
+_DECIDES = re.compile(r"^[ \t]*(ExecStart|Condition\w+|Assert\w+)[ \t]*=", re.M)
+
+
 class UnitState(StrEnum):
     """Like `systemctl is-enabled`, with everything that starts nothing by itself as DISABLED."""
 
@@ -57,6 +61,15 @@ class Units:
         if self._masked(path):
             return UnitState.MASKED
         return UnitState.ENABLED if self._wanted(unit) else UnitState.DISABLED
+
+    def override(self, unit: str) -> str | None:
+        """Path of a drop-in that decides anew what UNIT does, or whether (systemd.unit(5))."""
+        for directory in UNIT_DIRS:
+            for entry in self._root.glob(f"{directory}/{unit}.d/*.conf"):
+                if self._root.is_file(entry.path) and _DECIDES.search(
+                        self._root.read_text(entry.path)):
+                    return entry.path
+        return None
 
     def starts(self, *units: str) -> bool:
         """True when at least one of UNITS is started at boot."""

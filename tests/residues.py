@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from img_tools.catalogue import CATALOGUE, Residue, Treat
+from img_tools.catalogue.left_out import LEFT_OUT
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "residues.md"
 HEAD = """# What `img-check` looks for and `img-clean` cleans up
@@ -20,6 +21,16 @@ account, /root and /etc/skel with them; `**` is any number of directories.
 Keys and settings in `~/.ssh`, copies of password files, packages and the account of the agent are no rows:
 see `img-check --explain` and `img-clean --explain` of ssh-keys, accounts and do-agent.
 """
+LEFT = """
+## What is left out, and why
+
+Other tools that make images general remove these too, or some do (virt-sysprep, `cloud-init clean`,
+waagent, the scripts of other marketplaces). A file that HISTFILE names in a startup file, and a private
+key in a home but outside of `~/.ssh`, are found by `img-check` and left to you.
+
+| what | where | why it stays |
+|---|---|---|
+"""
 DONE = {
     Treat.REMOVE: "removed", Treat.TRUNCATE: "emptied in place", Treat.EMPTY: "its contents removed",
     Treat.REPORT: "reported",
@@ -30,6 +41,8 @@ HELD = {  # content in which `holds` is found, by the beginning of the pattern
     "/etc/iscsi": "InitiatorName=iqn.1993-08.org.debian:01:ab\n",
     "/var/spool/cron": "0 * * * * /opt/acme/job\n",
     "/var/log": "\0\0x",
+    "/etc/machine-info": "LOCATION=Rack 12\n", "/etc/chrony": "1 SHA256 HEX:0123456789\n",
+    "/etc/apt/apt.conf": 'Acquire::http::Proxy "http://10.0.0.2:3142";\n',
     "core": b"\x7fELF\2\1\1" + bytes(9) + b"\4\0" + bytes(40),
 }
 
@@ -51,7 +64,9 @@ def example(row: Residue, home: str = "/root") -> dict[str, object]:
 
 def document() -> str:
     """docs/residues.md as it has to be."""
-    return HEAD + "".join(_topics())
+    return HEAD + "".join(_topics()) + LEFT + "".join(
+        f"| {what} | {'<br>'.join(f'`{path}`' for path in paths)} | {why} |\n"
+        for what, paths, why in LEFT_OUT)
 
 
 def _topics() -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -122,6 +123,12 @@ def check(check_id: str, host: Host) -> list[Finding]:
 def codes(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     """[(status, code), ...] of FINDINGS in order: what most tests compare."""
     return [(finding.status.value, finding.code) for finding in findings]
+
+
+def mended_by(finding: Finding) -> str | None:
+    """The cleaner that the remedy of FINDING runs, on the image that was looked at."""
+    command = re.match(r"img-clean --root \S+/image --yes --only (\S+)", finding.remediation or "")
+    return command and command[1]
 
 
 def validated(report_json_text: str) -> dict[str, Any]:

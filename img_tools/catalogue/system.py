@@ -48,12 +48,22 @@ _IDENTITY = (
                "reports", "/var/lib/whoopsie/whoopsie-id"),
     *_identity("lvm-devices", Status.WARN, "names the disks of the build machine",
                "/etc/lvm/devices/system.devices"),
+    *_identity("block-devices", Status.WARN, "names the disks of the build machine, by which a "
+               "clone may look for its own", "/etc/blkid.tab", "/etc/blkid.tab.old",
+               "/etc/blkid/blkid.tab", "/etc/blkid/blkid.tab.old"),
     *_identity("package-manager-id", Status.WARN, "identifies this one machine to mirrors",
                "/var/lib/yum/uuid"),
     # -- only reported ---------------------------------------------------------------------------
     *_other("iscsi-initiator", "names this one machine to iSCSI servers",
             "echo GenerateName=yes > {path}", "/etc/iscsi/initiatorname.iscsi",
             holds=rb"^\s*InitiatorName\s*="),
+    *(Residue("identity", "iscsi-targets", f"{top}/{name}", Treat.REPORT, Status.WARN,
+              "servers whose disks the build machine used, with the passwords for them",
+              kind="tree", advice="iscsiadm -m node -o delete; then: rm -r {path}")
+      for top in ("/etc/iscsi", "/var/lib/iscsi") for name in ("nodes", "send_targets")),
+    *_other("machine-info", "describes the build machine to people",
+            "unless all Droplets are to say the same: rm {path}", "/etc/machine-info",
+            holds=rb"^\s*(PRETTY_HOSTNAME|LOCATION|HARDWARE_\w+)="),
     *_other("tls-key", "a private TLS key, made when ssl-cert was installed, which every Droplet "
             "would share", "have a first-boot script run: make-ssl-cert generate-default-snakeoil "
             "--force-overwrite; then: rm {path}", "/etc/ssl/private/ssl-cert-snakeoil.key"),
@@ -62,6 +72,13 @@ _IDENTITY = (
     *_other("samba-secrets", "the account of this one machine in a Windows domain",
             "leave the domain and stop Samba, then: rm {path}",
             "/var/lib/samba/private/secrets.tdb"),
+    *_other("domain-membership", "the membership of this one machine in an IPA domain",
+            "ipa-client-install --uninstall", "/etc/ipa/default.conf"),
+    *_other("directory-cache", "accounts of a directory that logged in here, with hashes of their "
+            "passwords", "stop sssd, then: rm {path}", "/var/lib/sss/db/cache_*.ldb"),
+    *_other("time-keys", "secrets that this one machine shares with time servers",
+            "have a first-boot script make them, then: rm {path}", "/etc/chrony/chrony.keys",
+            "/etc/chrony.keys", holds=rb"^[ \t]*[0-9]+[ \t]+\S"),
     *_other("node-identity", _NODE, "stop the Salt minion, then: rm {path}",
             "/etc/salt/pki/minion/minion.p*", "/etc/salt/minion_id"),
     *_other("node-identity", _NODE, "stop the Puppet agent, then: rm {path}",
@@ -77,7 +94,7 @@ _IDENTITY = (
             *(f"/var/lib/netdata/{name}"
               for name in ("netdata.api.key", "cloud.d/private.pem", "cloud.d/claimed_id"))),
     *_other("node-identity", _NODE, "stop RabbitMQ, then: rm {path}",
-            "/var/lib/rabbitmq/.erlang.cookie"),
+            "/var/lib/rabbitmq/.erlang.cookie", "~/.erlang.cookie"),
     *_other("subscription", "the subscription of this one machine",
             "subscription-manager unregister; subscription-manager clean",
             "/etc/pki/consumer/*", "/etc/pki/entitlement/*", "/etc/sysconfig/rhn/systemid"),
@@ -85,6 +102,8 @@ _IDENTITY = (
             "/var/lib/ubuntu-advantage/private/machine-token.json"),
 )
 
+# apt.conf(5). DIRECT says that there is none; a comment begins with # or //.
+_PROXY = rb'^[^#/\n]*Acquire::(?:https?|ftp)::Proxy(?:::[^\s"]+)?\s+"(?!DIRECT|false|")'
 _LEASE = "addresses and identifiers the build machine got by DHCP"
 
 
@@ -110,7 +129,13 @@ _NETWORK = (
               "/etc/netplan/50-cloud-init.yaml", "/etc/network/interfaces.d/50-cloud-init*",
               "/etc/systemd/network/10-cloud-init-*.network",
               "/etc/systemd/network/10-cloud-init-*.link",
-              "/etc/NetworkManager/system-connections/cloud-init-*.nmconnection"),
+              "/etc/NetworkManager/system-connections/cloud-init-*.nmconnection",
+              "/etc/NetworkManager/conf.d/99-cloud-init.conf",
+              "/etc/NetworkManager/conf.d/30-cloud-init-ip6-addr-gen-mode.conf"),
+    *(Residue("network-leftovers", "apt-proxy", pattern, Treat.REPORT, Status.WARN,
+              "a proxy for apt, which Droplets may not reach", holds=_PROXY,
+              advice="if only the build needed it: rm {path}")
+      for pattern in ("/etc/apt/apt.conf", "/etc/apt/apt.conf.d/*")),
 )
 
 _PACKAGE_CACHE = tuple(

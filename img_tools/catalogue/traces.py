@@ -91,6 +91,8 @@ _LOGS = (
       for name in ("/var/lib/wtmpdb/wtmp.db*", "/var/lib/lastlog/lastlog2.db*")),
     *(Residue("logs", "log", name, Treat.TRUNCATE, Status.WARN, _LOG)
       for name in ("/var/account/pacct*", "/var/named/data/named.run")),
+    Residue("logs", "journal-cursor", "/var/lib/rsyslog/imjournal.state", Treat.REMOVE, Status.WARN,
+            "a place in the journal of the build machine, at which rsyslog would go on reading"),
     *(Residue("logs", "installer-log", name, Treat.REMOVE, Status.WARN,
               "what the installer was told, the root password's hash with it")
       for name in ("/root/anaconda-ks.cfg", "/root/original-ks.cfg", "/root/initial-setup-ks.cfg",
@@ -123,6 +125,8 @@ _TEMP_FILES = (
     *_temp("temp-file", "a temporary file of the build", "name", "/dev/shm/*", "/run/img-check.*"),
     *_temp("temp-file", "a temporary file of the build", "name", "/tmp/*", "/var/tmp/*",
            *(f"{directory}*" for directory in _SOCKETS), keep=(*_KEPT, *_SOCKETS)),
+    *_temp("temp-file", "a module of Ansible with the variables it was given", "name",
+           "~/.ansible/tmp/*"),
     *_temp("editor-file", "an editor's copy of a file that is or was open", "present",
            *(f"{top}/{name}" for top in ("/etc/**", "~")
              for name in (".sw[a-p]", ".*.sw[a-p]", ".#*", "#*#"))),

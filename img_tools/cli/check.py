@@ -16,6 +16,7 @@ from img_tools.cli import main as shared
 if TYPE_CHECKING:
     from img_tools.model import Report, Result
     from img_tools.plugins import Plugin
+    from img_tools.policy import Policy
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
@@ -81,20 +82,21 @@ def command(
         return shared.write_stdout(common.listing(plugins))
     if explain:
         return shared.write_stdout(common.explanation(plugins, explain, "img-check"))
-    profile, disabled = common.read_policy(profile, policy_file, plugins)
-    chosen = common.choose_plugins(plugins, only, (*skip, *(disabled - {*only})), "img-check")
+    policy = common.read_policy(profile, policy_file, plugins)
+    left_out = (*skip, *({*policy.disabled} - {*only}))
+    chosen = common.choose_plugins(plugins, only, left_out, "img-check")
     common.demand("img-check", root, outputs)
-    report = _report(root, plugins, chosen, profile, not no_refresh, jobs, timeout, fail_on, quiet)
+    report = _report(root, plugins, chosen, policy, not no_refresh, jobs, timeout, fail_on, quiet)
     return _deliver(report, form, outputs, color, quiet, verbose)
 
 
 def _report(
-    root: str, plugins: list[Plugin], chosen: list[Plugin], profile: str, refresh: bool,
+    root: str, plugins: list[Plugin], chosen: list[Plugin], policy: Policy, refresh: bool,
     jobs: int | None, timeout: float, fail_on: str, quiet: bool,
 ) -> Report:
     from img_tools import checking
 
-    host = common.open_host(root, profile, timeout, refresh=refresh)
+    host = common.open_host(root, policy, timeout, refresh=refresh)
     progress = _Progress(not quiet and sys.stderr is not None and sys.stderr.isatty())
     try:
         return checking.report(

@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 TIMEOUT = 120.0  # seconds for a command that says no other time
+LOCK_WAIT = 300.0  # seconds for another process to finish with the packages
 
 
 class Refused(click.ClickException):
@@ -46,7 +48,7 @@ class Refused(click.ClickException):
 @click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
               help="Leave these cleaners out.")
 @click.option("--policy", "policy_file", metavar="FILE",
-              help="Policy file for --check (default: /etc/img-tools/policy.toml, if there).")
+              help="Policy file (default: /etc/img-tools/policy.toml, if it exists).")
 @click.option("--plugin-dir", multiple=True, metavar="DIR", help="Load more cleaners from DIR.")
 @click.option("--format", "form", type=click.Choice(common.FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
@@ -99,6 +101,7 @@ def command(
             shared.say(view.text(plan), newline=False)
             if not _agreed():
                 return _refuse()
+        session.await_packages()
         return session.clean(chosen, check_after, poweroff)
 
 
@@ -191,8 +194,9 @@ class _Session:
 
     def __init__(self, root: str, policy_file: str | None, view: _View) -> None:
         self._checks = common.load_plugins("checks", "check", ())
-        profile, self._disabled = common.read_policy(None, policy_file, self._checks)
-        self._host = common.open_host(root, profile, TIMEOUT, refresh=True)
+        policy = common.read_policy(None, policy_file, self._checks)
+        self._disabled = policy.disabled
+        self._host = common.open_host(root, policy, TIMEOUT, refresh=True)
         self._view = view
         self._lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -214,6 +218,33 @@ class _Session:
         from img_tools import cleaning
 
         return cleaning.report(self._host, plugins, dry_run=True, progress=self._progress)
+
+    def await_packages(self) -> None:
+        """Wait until nobody changes packages, before anything is done to the image.
+
+        A new machine upgrades itself in its first minutes. Raises Refused after LOCK_WAIT, and at
+        once when an upgrade was cut short: temp-files would remove what is needed to finish it.
+        """
+        from img_tools.model import Undecided
+        from img_tools.packages import Busy
+
+        try:
+            packages = self._host.packages
+        except Undecided:
+            return  # package-upgrade will say so
+        deadline, told = time.monotonic() + LOCK_WAIT, False
+        while True:
+            try:
+                return packages.require_settled()
+            except Busy as busy:
+                if time.monotonic() > deadline:
+                    raise Refused(f"{busy}; nothing was changed") from None
+                if not told:
+                    self._view.say(f"waiting at most {LOCK_WAIT:g} s, since {busy}")
+                told = True
+                time.sleep(0.5)
+            except Undecided as undecided:
+                raise Refused(f"{undecided}; nothing was changed") from None
 
     def clean(self, plugins: list[Plugin], check_after: bool, poweroff: bool) -> int:
         """Carry PLUGINS out, check, report and power off. Returns the exit code.
@@ -242,8 +273,9 @@ class _Session:
 
         self._host.forget()
         self._view.say("now img-check")
-        chosen = common.choose_plugins(self._checks, (), tuple(self._disabled), "img-check")
-        return checking.report(self._host, chosen, jobs=common.default_jobs(), timeout=TIMEOUT)
+        chosen = common.choose_plugins(self._checks, (), self._disabled, "img-check")
+        return checking.report(self._host, chosen, jobs=common.default_jobs(), timeout=TIMEOUT,
+                               left_out=self._disabled)
 
     def _progress(self, plugin: Plugin) -> None:
         self._view.say(f"{plugin.id}: {plugin.title}")

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from img_tools.cli import main as shared
 if TYPE_CHECKING:
     from img_tools.host import Host
     from img_tools.plugins import Plugin
+    from img_tools.policy import Policy
 
 FORMATS = ("text", "json")
 SUFFIXES = {".txt": "text", ".json": "json"}
@@ -68,10 +70,8 @@ def explanation(plugins: list[Plugin], wanted: str, command: str) -> str:
             + (f"\nReferences:\n{references}" if references else ""))
 
 
-def read_policy(
-    profile: str | None, path: str | None, checks: list[Plugin]
-) -> tuple[str, frozenset[str]]:
-    """Name of the profile and the disabled checks; the command line outranks the file."""
+def read_policy(profile: str | None, path: str | None, checks: list[Plugin]) -> Policy:
+    """The policy in the file PATH, its profile filled in; the command line outranks the file."""
     from img_tools import policy
     from img_tools.plugins import SYSTEM_DIR, UnknownId, choose
 
@@ -89,7 +89,7 @@ def read_policy(
         raise click.UsageError(f"{path}: disabled: {error}") from None
     except policy.PolicyError as error:
         raise click.UsageError(str(error)) from None
-    return name, frozenset(loaded.disabled)
+    return replace(loaded, profile=name)
 
 
 def demand(command: str, root: str, outputs: tuple[str, ...]) -> None:
@@ -110,16 +110,17 @@ def demand(command: str, root: str, outputs: tuple[str, ...]) -> None:
                                f"sudo {again}")
 
 
-def open_host(root: str, profile: str, timeout: float, *, refresh: bool) -> Host:
-    """The image at ROOT; a command in it may take 0.9 of TIMEOUT seconds."""
-    from img_tools import policy
+def open_host(root: str, policy: Policy, timeout: float, *, refresh: bool) -> Host:
+    """The image at ROOT, judged by POLICY; a command in it may take 0.9 of TIMEOUT seconds."""
+    from img_tools import policy as policies
     from img_tools.host import Host
     from img_tools.rootfs import RootFS
     from img_tools.runner import Runner
 
     tree = RootFS(root)
     runner = Runner(tree.top, 0.9 * timeout)  # ends first, since it can name the command
-    return Host(tree, runner, profile=policy.profile(profile), refresh=refresh)
+    profile = policies.profile(policy.profile or policies.DEFAULT)
+    return Host(tree, runner, profile=profile, refresh=refresh, lock_root=policy.lock_root)
 
 
 def default_jobs() -> int:

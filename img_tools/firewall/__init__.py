@@ -19,6 +19,7 @@ from img_tools.firewall.firewalld import Firewalld
 from img_tools.firewall.rules import ACCEPT, DROP, Fate, Inbound, Packet
 from img_tools.firewall.ufw import CONF as UFW_CONF
 from img_tools.firewall.ufw import Ufw, setting
+from img_tools.model import Undecided
 from img_tools.rootfs import RootFS
 from img_tools.units import Units, UnitState
 
@@ -90,9 +91,14 @@ def read(root: RootFS, units: Units, ssh_ports: Sequence[int]) -> tuple[Firewall
 
 
 def _unit_obstacle(units: Units, *names: str) -> Obstacle | None:
-    """None when one of the services NAMES starts at boot."""
-    if units.starts(*names):
-        return None
+    """None when one of the services NAMES starts at boot. Raises Undecided if it does what else."""
+    for name in names:
+        if units.starts(name):
+            changed = units.override(name)
+            if changed:
+                raise Undecided(f"{changed} changes what {name} does when it starts, so that "
+                                "nobody can tell from its files which rules are loaded at boot")
+            return None
     name = next((name for name in names if units.state(name) is not UnitState.ABSENT), names[0])
     if units.state(name) is UnitState.MASKED:
         return Obstacle(f"{name} is masked", f"systemctl unmask {name} && systemctl enable {name}")

@@ -96,6 +96,10 @@ class Problem:
     package: str | None = None
 
 
+class Busy(Undecided):
+    """Another process changes packages just now; the text names it."""
+
+
 class PackageManager(Protocol):
     """What a backend offers. A query that failed raises Undecided; it never looks empty."""
 
@@ -122,7 +126,13 @@ class PackageManager(Protocol):
         """An interrupted run, dependencies that are not met."""
 
     def require_idle(self) -> None:
-        """Raise Undecided while another process changes packages, naming it."""
+        """Raise Busy while another process changes packages, naming it."""
+
+    def require_settled(self) -> None:
+        """Raise Undecided after an upgrade that was cut short, Busy while one is under way.
+
+        Fetching the indexes counts too: whoever wants to upgrade would have to wait for that.
+        """
 
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person.

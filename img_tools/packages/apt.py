@@ -15,6 +15,7 @@ from img_tools.actions import Action
 from img_tools.model import Undecided, printable
 from img_tools.once import once
 from img_tools.packages import (
+    Busy,
     Installed,
     Problem,
     Reason,
@@ -27,6 +28,7 @@ from img_tools.packages import (
     apt_release,
     apt_sources,
     dpkg,
+    locks,
 )
 from img_tools.packages.apt_errors import ask
 from img_tools.packages.apt_policy import Policy, Version
@@ -98,11 +100,20 @@ class Apt:
         yield from unmet
 
     def require_idle(self) -> None:
-        """Raise Undecided while apt or dpkg is at work, naming the process."""
-        holder = dpkg.lock_holder(self._root)
+        """Raise Busy while apt or dpkg is at work, naming the process."""
+        self._require_free(dpkg.LOCKS, "is changing packages just now and holds dpkg's lock")
+
+    def require_settled(self) -> None:
+        """Raise Busy while another one works, Undecided when dpkg was interrupted."""
+        self.require_idle()
+        self._require_free(dpkg.APT_LOCKS, "is fetching packages or indexes just now")
+        if dpkg.journal(self._root):
+            raise Undecided("an upgrade was cut short: dpkg --configure -a finishes it")
+
+    def _require_free(self, paths: Sequence[str], does: str) -> None:
+        holder = locks.holder(self._root, paths)
         if holder:
-            raise Undecided(f"{holder} is changing packages just now and holds dpkg's lock: "
-                            "let it finish, then run img-check again")
+            raise Busy(f"{holder} {does}: let it finish and try again")
 
     # -- repositories ----------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from img_tools.packages.apt_release import (
     COMPRESSED,
     LISTS,
     Release,
+    demand_current,
     demand_whole,
     intact,
     releases,
@@ -89,10 +90,11 @@ class Indexes:
 def on_disk(
     root: RootFS, scratch: Scratch, sources: Sequence[Source], arch: str
 ) -> Indexes:
-    """The indexes that are there. Raises Undecided when one is missing or damaged."""
+    """The indexes that are there. Raises Undecided when one is missing, damaged or expired."""
     known = releases(root, LISTS, sources)
-    demand_whole(root, LISTS, sources, arch, known,
-                 "run apt-get update, or leave --no-refresh away")
+    cure = "run apt-get update, or leave --no-refresh away"
+    demand_whole(root, LISTS, sources, arch, known, cure)
+    demand_current(known, cure)
     try:
         top = _prepare(root, scratch)
     except Undecided:  # a read-only image: without a cache apt is slower, not wrong

@@ -25,6 +25,7 @@ class Release:
     suite: str = ""
     codename: str = ""
     date: datetime | None = None
+    valid_until: datetime | None = None
     signed: bool = False
     sizes: Mapping[str, int] = field(default_factory=dict)
 
@@ -70,7 +71,7 @@ def _release(root: RootFS, lists: str, stem: str) -> Release | None:
     return None
 
 
-_HEAD = re.compile(r"^(Origin|Label|Suite|Codename|Date): *(.*?) *$", re.M)
+_HEAD = re.compile(r"^(Origin|Label|Suite|Codename|Date|Valid-Until): *(.*?) *$", re.M)
 _SUM = re.compile(r"^ [0-9a-f]{64} +(\d+) +(\S+)$", re.M)
 
 
@@ -79,7 +80,8 @@ def parse_release(text: str, signed: bool = False) -> Release:
     head = dict(_HEAD.findall(text))
     return Release(
         head.get("Origin", ""), head.get("Label", ""), head.get("Suite", ""),
-        head.get("Codename", ""), _date(head.get("Date", "")), signed,
+        head.get("Codename", ""), _date(head.get("Date", "")),
+        _date(head.get("Valid-Until", "")), signed,
         {path: int(size) for size, path in _SUM.findall(text)},
     )
 
@@ -118,6 +120,18 @@ def demand_whole(
             if size is not None and name in names and not intact(root, f"{lists}/{name}", size):
                 raise Undecided(f"{printable(name)} in {lists} is not what its Release file "
                                 f"describes (cut off or damaged); {cure}")
+
+
+def demand_current(known: Mapping[tuple[str, str], Release], cure: str) -> None:
+    """Raise Undecided, with CURE, if an index is past the date to which its archive answers for it.
+
+    apt refuses such a one when it fetches it, but not when it has lain on the disk since.
+    """
+    for (site, suite), release in known.items():
+        if release.valid_until and release.valid_until < datetime.now(UTC):
+            raise Undecided(f"the package index of {site} {suite} expired on "
+                            f"{release.valid_until:%Y-%m-%d}, so that it says nothing of what came "
+                            f"since; {cure}")
 
 
 def intact(root: RootFS, path: str, size: int) -> bool:

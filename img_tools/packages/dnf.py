@@ -17,6 +17,7 @@ from img_tools.actions import Action
 from img_tools.model import Undecided, printable
 from img_tools.once import once
 from img_tools.packages import (
+    Busy,
     Installed,
     Problem,
     Reason,
@@ -117,11 +118,16 @@ class Dnf:
                               f"{' and '.join(versions)}: an upgrade did not end", name)
 
     def require_idle(self) -> None:
-        """Raise Undecided while another process changes packages, naming it."""
-        holder = rpmdb.lock_holder(self._root) or self._at_work()
+        """Raise Busy while another process changes packages, naming it."""
+        holder = locks.holder(self._root, rpmdb.LOCKS) or self._at_work()
         if holder:
-            raise Undecided(f"{holder} is changing packages just now: let it finish, then run "
-                            "img-check again")
+            raise Busy(f"{holder} is changing packages just now: let it finish and try again")
+
+    def require_settled(self) -> None:
+        """Raise Busy while another one works, Undecided when an upgrade was cut short."""
+        self.require_idle()
+        for problem in self._twice():
+            raise Undecided(f"{problem.message}; {self.advice('repair')} finishes it")
 
     def _at_work(self) -> locks.Holder | None:
         """A dnf or yum that has not come to its transaction yet; files of dead ones count not."""

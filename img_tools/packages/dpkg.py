@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 
 from img_tools.model import Undecided, printable
-from img_tools.packages import Installed, locks
+from img_tools.packages import Installed
 from img_tools.rootfs import RootFS
 
 STATUS = "/var/lib/dpkg/status"
 JOURNAL = "/var/lib/dpkg/updates"  # what a running dpkg has done since it last wrote STATUS
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+APT_LOCKS = ("/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
 
 _FIELD = re.compile(r"^(Package|Status|Version|Architecture): *(.*?) *$", re.M)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
@@ -60,8 +61,3 @@ def _package(fields: dict[str, str]) -> Installed | None:
         return None
     return Installed(name, fields.get("Version", ""), fields.get("Architecture", ""),
                      "reinst-required" if flag != "ok" else state, want == "hold")
-
-
-def lock_holder(root: RootFS) -> locks.Holder | None:
-    """Who holds dpkg's locks."""
-    return locks.holder(root, LOCKS)

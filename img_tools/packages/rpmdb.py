@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import cmp_to_key
 
 from img_tools.model import Undecided, printable
-from img_tools.packages import Installed, Problem, locks
+from img_tools.packages import Installed, Problem
 from img_tools.rootfs import RootFS
 from img_tools.runner import CommandMissing, Runner
 from img_tools.scratch import Scratch
@@ -101,11 +101,6 @@ def problems(run: Runner, env: Mapping[str, str]) -> Iterator[Problem]:
             package = ""
     if done.code and not known:
         raise Undecided(f"rpm -Va --nofiles failed: {printable(done.stderr.strip()[-300:])}")
-
-
-def lock_holder(root: RootFS) -> locks.Holder | None:
-    """Who is changing packages."""
-    return locks.holder(root, LOCKS)
 
 
 # -- names and versions --------------------------------------------------------------------------

@@ -332,3 +332,11 @@ def test_comment_in_a_script_is_no_firewall(image):
 def test_not_understood_is_undecided(image, files):
     with pytest.raises(Undecided):
         check("firewall", image(files))
+
+
+def test_a_drop_in_that_starts_something_else_is_undecided(image):
+    """`systemctl edit ufw` with another ExecStart= leaves ufw enabled and loads no rule."""
+    with pytest.raises(Undecided, match=r"ufw\.service\.d/override\.conf changes what ufw"):
+        check("firewall", image({
+            **ufw(ALLOW_SSH), "/etc/systemd/system/ufw.service.d/override.conf":
+            "[Service]\nExecStart=\nExecStart=/bin/true\n"}))

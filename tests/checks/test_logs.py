@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support import Fifo, File, Link, check, codes
+from tests.support import Fifo, File, Link, check, codes, mended_by
 
 CLEAN = {
     "/var/log/faillog": "", "/var/log/lastlog": "", "/var/log/wtmp": "", "/var/log/btmp": "",
@@ -65,7 +65,7 @@ def test_logs_count_however_young_they_are(image):
     """Defect 31: logs are written again while the check runs; that is said, and not exempted."""
     host = image({"/var/log/auth.log": "sshd: Invalid user admin\n"})
     (finding,) = check("logs", host)
-    assert finding.remediation == f"truncate -s 0 {finding.path}"
+    assert mended_by(finding) == "logs"
     import img_tools.checks.logs as module
 
     assert "again within minutes" in " ".join(module.__doc__.split())

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support import Fifo, Link, check, codes
+from tests.support import Fifo, Link, check, codes, mended_by
 
 
 def test_a_clean_debian(image):
@@ -27,7 +27,7 @@ def test_a_clean_debian(image):
 def test_what_one_machine_leaves(image, path, code):
     (finding,) = check("network-leftovers", image({path: "s3cret"}))
     assert (finding.status, finding.code, finding.path) == ("warn", code, path)
-    assert finding.remediation == "img-clean --yes --only network-leftovers"
+    assert mended_by(finding) == "network-leftovers"
     assert "s3cret" not in repr(finding)
 
 
@@ -41,7 +41,8 @@ def test_what_a_vendor_wrote_is_not_meant(image):
 
 def test_what_holds_nothing(image):
     assert check("network-leftovers", image({
-        "/var/lib/dhcp/dhclient.leases": "", "/var/lib/dhcp/dhcpd.leases": "lease x {}", "/var/lib/dhcp/dhclient.eth0.leases": Fifo(),
+        "/var/lib/dhcp/dhclient.leases": "", "/var/lib/dhcp/dhcpd.leases": "lease x {}",
+        "/var/lib/dhcp/dhclient.eth0.leases": Fifo(),
         "/etc/udev/rules.d/70-persistent-net.rules": Link("/dev/null"),
     })) == []
 
@@ -50,3 +51,16 @@ def test_every_lease_counts(image):
     found = check("network-leftovers", image(
         {f"/var/lib/dhcp/dhclient.eth{number}.leases": "x" for number in range(3)}))
     assert codes(found) == [("warn", "dhcp-lease")] * 3
+
+
+@pytest.mark.parametrize(("line", "count"), [
+    ('Acquire::http::Proxy "http://10.0.0.2:3142";', 1),
+    ('Acquire::https::Proxy::deb.debian.org "http://10.0.0.2:3142";', 1),
+    ('Acquire::http::Proxy "DIRECT";', 0), ('Acquire::http::Proxy "false";', 0),
+    ('# Acquire::http::Proxy "http://10.0.0.2:3142";', 0), ('Acquire::Retries "3";', 0),
+    ('// Acquire::http::Proxy "http://10.0.0.2:3142";', 0),
+])
+def test_a_proxy_of_the_build_network(image, line, count):
+    found = check("network-leftovers", image({"/etc/apt/apt.conf.d/90proxy": f"x;\n{line}\n"}))
+    assert [finding.code for finding in found] == ["apt-proxy"] * count
+    assert "10.0.0.2" not in repr(found)

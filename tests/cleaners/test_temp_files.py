@@ -1,16 +1,26 @@
 import os
 import socket
 
-from tests.support import carried_out, plan
+from tests.support import Fifo, Link, carried_out, check, plan
 
 ID = "0123456789abcdef0123456789abcdef"
 
 
 def test_all_but_what_systemd_keeps(image):
+    """Pitfall 12: services are running with their /tmp in systemd-private-*."""
     host = image({"/tmp/a/b": "x", "/var/tmp/.c": "x", "/etc/.x.swp": "x", "/etc/x.dpkg-old": "x",
                   f"/tmp/systemd-private-{ID}-ntp.service-AbCdEf/tmp": {}})
     assert carried_out("temp-files", host) == ["/etc/.x.swp", "/etc/x.dpkg-old", "/tmp/a",
                                                "/var/tmp/.c"]
+    assert check("temp-files", host) == []
+
+
+def test_the_directories_themselves_keep_their_mode(image):
+    host = image({"/tmp/x": "x", "/var/tmp/x": "x"})
+    os.chmod(f"{host.root.top}/tmp", 0o1777)
+    carried_out("temp-files", host)
+    assert os.stat(f"{host.root.top}/tmp").st_mode & 0o7777 == 0o1777
+    assert host.root.is_dir("/var/tmp")
 
 
 def test_copies_made_by_hand_are_nobodys_to_remove(image):
@@ -19,6 +29,7 @@ def test_copies_made_by_hand_are_nobodys_to_remove(image):
 
 
 def test_what_a_process_uses_stays(image, monkeypatch):
+    """Pitfall 12: sockets and files in /tmp that running services cannot do without."""
     host = image({"/tmp/open/log": "x", "/tmp/other": "x", "/tmp/s": {}})
     top = host.root.top
     monkeypatch.chdir(f"{top}/tmp/s")
@@ -26,3 +37,11 @@ def test_what_a_process_uses_stays(image, monkeypatch):
         listener.bind("x.sock")
         assert [action.path for action in plan("temp-files", host)] == ["/tmp/other"]
     assert os.path.exists(f"{top}/tmp/open/log")
+
+
+def test_links_and_pipes_go_and_lead_nowhere(image):
+    host = image({"/tmp/link": Link("/opt/acme"), "/tmp/up": Link("../../.."), "/tmp/pipe": Fifo(),
+                  "/opt/acme/x": "x", "/tmp/d/in": Link("/etc")})
+    assert carried_out("temp-files", host) == ["/tmp/d", "/tmp/link", "/tmp/pipe", "/tmp/up"]
+    assert host.root.read_text("/opt/acme/x") == "x"
+    assert host.root.is_file("/etc/passwd")

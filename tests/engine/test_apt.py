@@ -455,6 +455,21 @@ def test_missing_index_is_undecided(apt: Make) -> None:
         _ = backend.updates
 
 
+def test_expired_index_is_undecided(apt: Make) -> None:
+    """What lies on the disk longer than its archive answers for it knows no later update."""
+    old = DEBIAN_SECURITY.replace("SHA256", "Valid-Until: Sun, 09 Nov 2025 09:30:00 UTC\nSHA256")
+    backend, runner = apt({f"{SECURITY_STEM}InRelease": old}, CURRENT)
+    with pytest.raises(Undecided, match=r"bookworm-security expired on 2025-11-09.*apt-get update"):
+        _ = backend.updates
+    assert runner.calls == []
+
+
+def test_index_that_is_valid_still_will_do(apt: Make) -> None:
+    new = DEBIAN_SECURITY.replace("SHA256", "Valid-Until: Sat, 09 Nov 2999 09:30:00 UTC\nSHA256")
+    backend, _ = apt({f"{SECURITY_STEM}InRelease": new}, CURRENT)
+    assert backend.updates.all == ()
+
+
 def test_compressed_index_will_do(apt: Make) -> None:
     backend, _ = apt({f"{MAIN_STEM}{INDEX}": None, f"{MAIN_STEM}{INDEX}.lz4": "x"}, CURRENT)
     assert backend.updates.all == ()

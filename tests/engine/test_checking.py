@@ -177,12 +177,54 @@ def test_one_that_hangs_is_an_error_and_the_others_still_end(gate, jobs):
 
 
 def test_each_one_that_hangs_is_replaced_once(gate, monkeypatch):
-    hired = []
-    hire = checking._Board.hire
-    monkeypatch.setattr(checking._Board, "hire", lambda board: (hired.append(1), hire(board)))
+    at_work = []
+    evaluate = checking.evaluate
+    monkeypatch.setattr(checking, "evaluate", lambda host, plugin: (
+        at_work.append(threading.get_ident()), evaluate(host, plugin))[1])
     plugins = [plugin(gate, "hangs1"), plugin(gate, "hangs2"), plugin(yields(), "fine")]
     run(None, plugins, jobs=1, timeout=0.2)
-    assert len(hired) == 3
+    assert len(at_work) == len(set(at_work)) == 3
+
+
+def test_those_that_only_judge_run_one_by_one(monkeypatch):
+    """Two threads in one interpreter are slower than one."""
+    monkeypatch.setattr(checking, "BUSY", 60.0)
+    inside, most = [], []
+
+    def counting(host: object) -> Iterator[Finding]:
+        inside.append(1)
+        most.append(len(inside))
+        threading.Event().wait(0.01)
+        inside.pop()
+        yield from ()
+
+    run(None, [plugin(counting, f"c{n}") for n in range(5)], jobs=5, timeout=60)
+    assert most == [1] * 5
+
+
+def test_one_that_waits_keeps_no_other_from_beginning(gate, monkeypatch):
+    monkeypatch.setattr(checking, "BUSY", 0.0)
+
+    def opening(host: object) -> Iterator[Finding]:
+        gate.opened.set()
+        yield from ()
+
+    results = run(None, [plugin(gate, "a-waits"), plugin(opening, "b")], jobs=2, timeout=10)
+    assert [result.status for result in results] == [Status.FAIL, Status.PASS]
+
+
+def test_early_ones_run_side_by_side(monkeypatch):
+    monkeypatch.setattr(checking, "BUSY", 60.0)
+    meeting = threading.Barrier(3, timeout=30)
+
+    def waits_for_all(host: object) -> Iterator[Finding]:
+        meeting.wait()
+        yield from ()
+
+    plugins = [plugin(waits_for_all, "e1", early=True), plugin(waits_for_all, "e2", early=True),
+               plugin(waits_for_all, "other")]
+    results = run(None, plugins, jobs=3, timeout=60)
+    assert [result.status for result in results] == [Status.PASS] * 3
 
 
 def test_a_worker_that_was_replaced_takes_no_more_work(gate):

@@ -115,3 +115,10 @@ def test_close_may_come_at_any_time(image):
     host = image()
     host.close()
     host.close()
+
+
+def test_a_remedy_typed_beside_a_mounted_image_does_not_clean_the_machine_it_is_typed_on(image):
+    """Pitfall 21 of cleaning: it was run on the wrong machine."""
+    assert Host(RootFS("/"), FakeRunner({})).clean_command("logs") == "img-clean --yes --only logs"
+    host = image()
+    assert host.clean_command("logs") == f"img-clean --root {host.root.top} --yes --only logs"

@@ -6,7 +6,7 @@ import pytest
 from img_tools import residue
 from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.model import Status, Undecided
-from tests.support import Fifo, File, Link, codes
+from tests.support import Fifo, File, Link, codes, mended_by
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_a_finding_says_what_where_and_how_to_mend_it(image, catalogue):
     catalogue(row("/d/x"))
     (finding,) = residue.findings(image({"/d/x": "secret"}), "t")
     assert finding.message == "/d/x: why"
-    assert finding.remediation == f"rm -r {finding.path}"
+    assert mended_by(finding) == "t"
     assert finding.evidence == {"bytes": 6}
 
 

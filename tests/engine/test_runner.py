@@ -271,3 +271,10 @@ def test_a_machine_without_chroot_is_no_missing_program(tmp_path, monkeypatch):
 def test_a_signal_without_a_name_is_numbered():
     assert runner._ending(-40) == "was killed by signal 40"
     assert runner._ending(-int(signal.SIGKILL)) == "was killed by SIGKILL"
+
+
+def test_a_message_shows_the_beginning_of_a_long_command(run):
+    with pytest.raises(CommandError) as raised:
+        run("false", *(f"package{n}" for n in range(400)))
+    assert str(raised.value).startswith("`false package0 package1 ")
+    assert str(raised.value).endswith(" ...` exited with 1") and len(str(raised.value)) < 400

@@ -23,3 +23,14 @@ ETC = "/etc/systemd/system"
 ])
 def test_state(image, files, state):
     assert image(files).units.state("ufw.service") is state
+
+
+@pytest.mark.parametrize(("text", "counts"), [
+    ("[Service]\nExecStart=\nExecStart=/bin/true\n", True),
+    ("[Unit]\nConditionPathExists=/run/never\n", True), ("[Unit]\n AssertHost = x\n", True),
+    ("[Unit]\nAfter=docker.service\n[Service]\nExecStartPost=/bin/true\n#ExecStart=\n", False),
+])
+def test_a_drop_in_that_decides_what_a_service_does(image, text, counts):
+    path = f"{ETC}/ufw.service.d/10-mine.conf"
+    found = image({UNIT: "[Service]\nExecStart=/x\n", path: text}).units.override("ufw.service")
+    assert found == (path if counts else None)

@@ -27,14 +27,19 @@ MIRROR = "http://deb.debian.org/debian"
 SECURITY = "http://deb.debian.org/debian-security"
 PACKAGES = ("cloud-init", "openssh-server", "ufw", "rsyslog", "systemd-sysv", "iproute2",
             "ca-certificates", "dbus", "cron", "logrotate", "iptables")
+SERVER = (*PACKAGES, "nginx", "unattended-upgrades", "libpam-systemd", "python3")
 BUILD_TIME = 900  # seconds for one tree; about 40 with a near mirror
 KEPT_DAYS = 7  # trees of other recipes, such as yesterday's, are removed after that
 
 # "stale" is what the release shipped with its point updates; "current" has the security updates of
-# the day as well, hence the date in its recipe.
+# the day as well, hence the date in its recipe. "server" boots and has more services.
 RECIPES = {
     "stale": f"""
         mmdebstrap --quiet --variant=minbase --components=main --include={','.join(PACKAGES)} \\
+            SUITE "$1" "deb {MIRROR} SUITE main" </dev/null
+    """,
+    "server": f"""
+        mmdebstrap --quiet --variant=minbase --components=main --include={','.join(SERVER)} \\
             SUITE "$1" "deb {MIRROR} SUITE main" </dev/null
     """,
     "current": f"""

@@ -1,0 +1,28 @@
+from img_tools.actions import Phase
+from img_tools.plugins import load
+from tests.support import Link, carried_out, plan
+
+
+def test_what_was_written_since_the_logs_were_emptied_goes(image):
+    """Pitfall 11: sshd logs whoever knocks, all the while that the rest is cleaned."""
+    host = image({"/var/log/auth.log": ""})
+    carried_out("logs", host)
+    with open(f"{host.root.top}/var/log/auth.log", "w") as log:
+        log.write("sshd: Invalid user admin\n")
+    assert carried_out("final", host) == ["/var/log/auth.log"]
+
+
+def test_nothing_else_is_its_business(image):
+    assert plan("final", image({"/tmp/x": "x", "/root/.bash_history": "x"})) == []
+
+
+def test_a_link_in_the_logs_is_not_followed(image):
+    host = image({"/var/log/x": Link("/opt/acme/data"), "/opt/acme/data": "x"})
+    assert plan("final", host) == []
+
+
+def test_only_access_goes_after_it():
+    phases = {plugin.id: plugin.phase for plugin in load("img_tools.cleaners", "plan")}
+    later = {name for name, phase in phases.items() if phase > phases["final"]}
+    assert later == {"ssh-keys", "ssh-host-keys"}
+    assert phases["final"] == Phase.FINAL

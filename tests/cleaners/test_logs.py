@@ -1,0 +1,63 @@
+import os
+
+from img_tools.actions import Remove, Truncate
+from tests.support import Fifo, File, Link, carried_out, check, plan
+
+
+def kinds(image, files):
+    return {action.path: type(action) for action in plan("logs", image(files))}
+
+
+def test_open_logs_are_emptied_and_old_ones_removed(image):
+    assert kinds(image, {
+        "/var/log/syslog": "x", "/var/log/nginx/access.log": "x", "/var/log/btmp": "x",
+        "/var/log/syslog.1": "x", "/var/log/nginx/error.log.2.gz": "x",
+        "/var/log/messages-20261101": "x", "/var/log/journal/0/system.journal": "x",
+    }) == {
+        "/var/log/syslog": Truncate, "/var/log/nginx/access.log": Truncate,
+        "/var/log/btmp": Truncate, "/var/log/syslog.1": Remove,
+        "/var/log/nginx/error.log.2.gz": Remove, "/var/log/messages-20261101": Remove,
+        "/var/log/journal/0/system.journal": Remove,
+    }
+
+
+def test_inode_owner_and_mode_stay(image):
+    """Pitfall 10: a log that was removed comes back as root's, and its service is silent."""
+    host = image({"/var/log/auth.log": File("x", mode=0o640)})
+    path = f"{host.root.top}/var/log/auth.log"
+    os.chown(path, 1, 4) if os.geteuid() == 0 else None
+    before = os.stat(path)
+    carried_out("logs", host)
+    after = os.stat(path)
+    assert (after.st_ino, after.st_uid, after.st_gid, after.st_mode, after.st_size) == (
+        before.st_ino, before.st_uid, before.st_gid, before.st_mode, 0)
+
+
+def test_login_records_hold_nothing_at_all(image):
+    """Pitfall 10: a line feed is no empty btmp, but half a record."""
+    host = image({"/var/log/btmp": "x", "/var/log/wtmp": "x"})
+    carried_out("logs", host)
+    assert host.root.stat("/var/log/btmp").size == host.root.stat("/var/log/wtmp").size == 0
+
+
+def test_directories_stay_even_when_their_name_looks_like_a_date(image):
+    """Pitfall 10: services do not start without theirs; upstream removes unattended-upgrades."""
+    host = image({"/var/log/unattended-upgrades": {}, "/var/log/apt-20261101/x": "x",
+                  "/var/log/nginx": {}})
+    carried_out("logs", host)
+    assert host.root.is_dir("/var/log/unattended-upgrades")
+    assert host.root.is_dir("/var/log/apt-20261101")
+    assert host.root.is_dir("/var/log/nginx")
+    assert check("logs", host) == []
+
+
+def test_age_does_not_matter(image):
+    """Upstream empties logs of the last 24 hours alone."""
+    host = image({"/var/log/old.log": "x"})
+    os.utime(f"{host.root.top}/var/log/old.log", (0, 0))
+    assert carried_out("logs", host) == ["/var/log/old.log"]
+
+
+def test_links_pipes_and_empty_logs_are_left(image):
+    assert plan("logs", image({"/var/log/x": Link("/etc/passwd"), "/var/log/pipe": Fifo(),
+                               "/var/log/empty.log": "", "/var/log/up": Link("../..")})) == []
