@@ -119,6 +119,7 @@ class Surgeon:
         fd = os.open(draft, _DRAFT, 0o600, dir_fd=directory)
         try:
             with os.fdopen(fd, "wb") as file:
+                _keep_label(directory, name, fd)
                 file.write(content)
                 file.flush()
                 os.fchmod(file.fileno(), mode)
@@ -151,6 +152,19 @@ def _demand_plain(found: os.stat_result) -> None:
     if found.st_nlink > 1:
         raise OSError(errno.EMLINK, f"has {found.st_nlink} names (hard links), and its content may "
                                     "belong to another one: look at it and remove it by hand")
+
+
+def _keep_label(directory: int, name: str, draft: int) -> None:
+    """Give DRAFT the SELinux label of the file NAME that it will replace.
+
+    A file with the label of its directory would be unreadable to the service that it is for.
+    """
+    with contextlib.suppress(OSError):  # there is none, of neither file nor label
+        label = os.getxattr(f"/proc/self/fd/{directory}/{name}", _LABEL, follow_symlinks=False)
+        os.setxattr(draft, _LABEL, label)
+
+
+_LABEL = "security.selinux"
 
 
 # -- trees -----------------------------------------------------------------------------------------

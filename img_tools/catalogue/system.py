@@ -141,6 +141,12 @@ _NETWORK = (
 _PACKAGE_CACHE = tuple(
     Residue("package-cache", "package-archive", f"/var/cache/apt/archives/{name}", Treat.REMOVE,
             Status.WARN, "downloaded, of no more use") for name in ("*.deb", "partial/*")
+) + tuple(
+    # Unlike apt, dnf and yum fetch what they lack, and what is a few days old, by themselves.
+    Residue("package-cache", "package-metadata", f"/var/cache/{name}/*", Treat.REMOVE, Status.WARN,
+            "packages and metadata that dnf and yum keep and fetch anew on a clone", kind="name",
+            keep=("*/.gpgkeyschecked.yum",))
+    for name in ("dnf", "yum", "libdnf5")
 )
 
 ROWS: tuple[Residue, ...] = (*_MACHINE_ID, *_IDENTITY, *_NETWORK, *_PACKAGE_CACHE)

@@ -137,8 +137,8 @@ class PackageManager(Protocol):
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person.
 
-        VERB is install, reinstall, remove, upgrade, refresh, repair, unhold, or security (what
-        brings in the repository with the security updates).
+        VERB is install, reinstall, remove, upgrade, refresh, repair, unhold, security (what brings
+        in the repository with the security updates), or sign (what has packages checked).
         """
 
     def upgrade(self) -> Iterator[Action]:

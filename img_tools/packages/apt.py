@@ -47,6 +47,7 @@ _ADVICE = {
     "repair": "dpkg --configure -a && apt-get --fix-broken install",
     "unhold": "apt-mark unhold",
     "reinstall": "apt-get install --reinstall",
+    "sign": "sign the archive and name its key with Signed-By, or remove the source",
 }
 
 

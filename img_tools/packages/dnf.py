@@ -240,6 +240,8 @@ class Dnf:
 
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person; see PackageManager.advice."""
+        if verb == "sign":
+            return "set gpgcheck=1 and name its key with gpgkey=, or remove the repository"
         if verb == "security":
             return ("enable the distribution's repositories with updates in /etc/yum.repos.d "
                     "(enabled=1)")

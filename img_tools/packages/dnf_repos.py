@@ -50,8 +50,8 @@ class System:
         """REPO as the checks see it."""
         return Repository(
             repo.path, repo.line, repo.uris[0] if repo.uris else "(no address)", repo.id,
-            origin=None, official=self.official(repo), security=self.security(repo),
-            unsigned=None if repo.checked else "gpgcheck=0",
+            origin="by its address and its key", official=self.official(repo),
+            security=self.security(repo), unsigned=None if repo.checked else "gpgcheck=0",
         )
 
     def official(self, repo: Repo) -> bool:
