@@ -35,7 +35,7 @@ from img_tools.packages import (
 )
 from img_tools.packages.dnf_config import Config
 from img_tools.packages.dnf_dialect import Dialect
-from img_tools.packages.dnf_errors import ask
+from img_tools.packages.dnf_errors import NoSuchCommand, ask
 from img_tools.packages.dnf_output import Advisory, Row
 from img_tools.packages.dnf_refresh import Metadata
 from img_tools.rootfs import RootFS
@@ -165,28 +165,32 @@ class Dnf:
     @once
     def updates(self) -> Updates:
         """Pending updates, those of locked and excluded packages included."""
-        rows = self._metadata.rows
-        advised = any(row.repo in self._metadata.advised for row in rows)
-        known = self._advisories() if advised else {}
-        return Updates(tuple(self._update(row, known.get((row.name, row.arch), ()))
-                             for row in rows), self._metadata.time)
+        rows, advised = self._metadata.rows, self._metadata.advised
+        known: Mapping[tuple[str, str], Sequence[Advisory]] = {}
+        if any(row.repo in advised for row in rows):
+            try:
+                known = self._advisories()
+            except NoSuchCommand:  # yum of CentOS 6, without a plugin
+                advised = frozenset()
+        return Updates(tuple(self._update(row, known.get((row.name, row.arch), ()),
+                                          row.repo not in advised) for row in rows),
+                       self._metadata.time)
 
     def _advisories(self) -> Mapping[tuple[str, str], Sequence[Advisory]]:
-        """Security advisories by package; none when this yum cannot read them (CentOS 6)."""
+        """Security advisories by package. Raises NoSuchCommand when this yum cannot read them."""
         parse = dnf_output.json_advisories if self._dialect.json else dnf_output.advisories
         found: dict[tuple[str, str], list[Advisory]] = {}
         for item in parse(self._ask(*self._dialect.advisories)):
             found.setdefault((item.name, item.arch), []).append(item)
         return found
 
-    def _update(self, row: Row, advisories: Sequence[Advisory]) -> Update:
+    def _update(self, row: Row, advisories: Sequence[Advisory], unproven: bool) -> Update:
         installed = self._before(row)
         newer = [item for item in advisories
                  if not installed or rpmdb.compare(item.version, installed) > 0]
         reason = (Reason.HELD if row.name in self._config.locked else
                   Reason.PINNED if self._config.excluded(row.name, row.arch, row.repo) else
                   Reason.PENDING)
-        unproven = row.repo not in self._metadata.advised
         return Update(row.name, installed, row.version, row.repo, bool(newer) or unproven, reason,
                       tuple(sorted({item.id for item in newer})), unproven and not newer)
 

@@ -39,6 +39,10 @@ _REPO = re.compile(r"(?:for repo|for repository:?|no cache for(?: repository)?|r
                    r"(?=[:\s,.]|$)")
 
 
+class NoSuchCommand(Undecided):
+    """This yum does not know the command."""
+
+
 def ask(
     run: Runner, *argv: str, env: Mapping[str, str], ok: Sequence[int] = (0,)
 ) -> Completed:
@@ -49,6 +53,8 @@ def ask(
         raise Undecided(f"{argv[0]} is not in the image: updates cannot be judged") from None
     except CommandError as error:
         said = redact(f"{error.stderr}\n{error.stdout}")
+        if "No such command" in said:
+            raise NoSuchCommand(redact(_short(error, argv))) from None
         cause = next(((why, cure) for pattern, why, cure in _CAUSES if re.search(pattern, said)),
                      None)
         if cause is None:
