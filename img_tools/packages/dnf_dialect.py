@@ -51,7 +51,7 @@ DNF5 = Dialect(
     "dnf 5", "dnf5", "/var/cache/libdnf5", "/usr/lib/sysimage/libdnf5",
     ("-q", "--no-plugins", "--setopt=disable_excludes=*", "--setopt=cachedir={top}/cache",
      "--setopt=system_cachedir={top}/cache", "--setopt=system_state_dir={top}/state",
-     "--setopt=logdir={top}/log", *_COMMON),
+     "--setopt=persistdir={top}/state", "--setopt=logdir={top}/log", *_COMMON),
     ("check-upgrade", "--json"), ("advisory", "list", "--security", "--json"),
     ("repoquery", "--extras", "--qf", _PAIR),
     ("--disable-repo=*", "repoquery", "--unneeded", "--qf", _PAIR), json=True,

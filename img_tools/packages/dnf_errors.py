@@ -20,7 +20,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
      "check the network and the image's /etc/resolv.conf"),
     (r"\b(401|403|407)\b|Unauthorized|Forbidden", "its server refuses access",
      "check the credentials of the repository"),
-    (r"\b404\b|Not Found|not found|No more mirrors", "its server does not have it",
+    (r"\b404\b|Not Found|No more mirrors", "its server does not have it",
      "correct the repository (those of end-of-life releases move to a vault)"),
     (r"[Cc]ertificate|\bSSL\b|\bTLS\b|handshake", "its TLS certificate is not accepted",
      "install ca-certificates, check the clock"),
@@ -40,7 +40,7 @@ _REPO = re.compile(r"(?:for repo|for repository:?|no cache for(?: repository)?|r
 
 
 class NoSuchCommand(Undecided):
-    """This yum does not know the command."""
+    """The yum of the image does not know the command."""
 
 
 def ask(

@@ -27,6 +27,7 @@ from img_tools.scratch import Scratch
 ROOM = 512 << 20  # bytes; EL 9's metadata is 60 MB, what dnf makes of it 150
 SEED_LIMIT = 400 << 20  # bytes of a cache that are copied; a larger one is not worth it
 STATE_LIMIT = 64 << 20  # bytes of a file of the history
+SHARED = "/tmp"  # noqa: S108  (libdnf compares there what it has with what the server has)
 UPDATES = 100  # exit code of check-update when there are some (dnf(8), yum(8))
 _EMPTY = 250  # bytes of an updateinfo without any advisory
 _REPOMD_LIMIT = 1 << 20  # bytes
@@ -53,14 +54,17 @@ def fetch(
     top = scratch.make(ROOM)
     options = private(root, dialect, top)
     try:
-        _seed(root, dialect.cache, root.host_path(f"{top}/cache"))
+        if root.is_dir(SHARED):
+            _seed(root, dialect.cache, root.host_path(f"{top}/cache"))
     except OSError as error:
         raise Undecided(f"metadata could not be copied aside: {error.strerror}") from None
     for repo in repos:
         options += (f"--setopt={repo.id}.skip_if_unavailable=0",)
         if refresh and dialect.fresh:
             options += (f"--setopt={repo.id}.{dialect.fresh}",)
-    rows = _check(run, dialect, (*options, *(dialect.refresh if refresh else ("-C",))), env)
+    with scratch.guard(SHARED, "tmpdir.??????"):
+        how = dialect.refresh if refresh else ("-C",)
+        rows = _check(run, dialect, (*options, *how), env)
     found = {repo.id: _repomd(root, f"{top}/cache", repo.id) for repo in repos}
     advised = [repo_id for repo_id, index in found.items()
                if _advised(root, f"{top}/cache", dialect, repo_id, index)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ def build_rpm(place: Path, name: str, evr: str, *, files: Mapping[str, str] | No
     (built,) = work.glob("RPMS/noarch/*.rpm")
     if key:
         run("rpmsign", "--addsign", "--define", "_gpg_name toy", "--define",
-            f"_gpg_path {key.home}", str(built))
+            f"_gpg_path {key.home}", "--define", f"__gpg {shutil.which('gpg')}", str(built))
     target = place / built.name
     built.rename(target)
     run("rm", "-rf", str(work))
@@ -125,7 +126,7 @@ class Repo:
         if updateinfo is not None:
             place = self.top / "updateinfo.xml"
             place.write_text(updateinfo)
-            run("modifyrepo_c", "--quiet", "--mdtype=updateinfo", str(place),
+            run("modifyrepo_c", "--mdtype=updateinfo", str(place),
                 str(self.top / "repodata"))
 
 
