@@ -1,6 +1,6 @@
 # make venv      everything below works in .venv, made when missing
 # make test      the tests that need no root and no network: under a minute
-# make test-all  all of them: root, mmdebstrap and a Debian mirror; trees are cached
+# make test-all  all of them: root, mmdebstrap, systemd-nspawn, a Debian mirror; trees are cached
 # make lint      ruff, mypy on the built tree, shellcheck
 # make bench     time and memory of img-check on real trees; IMG_CHECK_SH=path of DigitalOcean's script
 
@@ -31,7 +31,7 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/python setup.py -q build --build-base build/lint
 	cd build/lint/lib && ../../../$(BIN)/mypy --config-file ../../../pyproject.toml img_tools
-	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs benchmarks conftest.py
+	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs tests/container benchmarks conftest.py
 	shellcheck $(SHELL_FILES)
 
 bench: venv

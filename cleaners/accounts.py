@@ -1,4 +1,4 @@
-"""Remove former versions of the password files, and root's password if the policy says so
+"""Remove former versions of the password files; lock root if the policy says so
 
 `shadow-` and the like keep the hash of a password that was locked or changed, and name accounts
 that are gone; so does what PAM remembers in opasswd. sudo rules that cloud-init wrote for the user

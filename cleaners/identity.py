@@ -1,4 +1,4 @@
-"""Remove what makes this machine itself: random seed, DHCP leases, keys of services
+"""Remove what makes this machine itself: random seed, keys of services
 
 systemd saves the seed again when it goes down, so the service that does is stopped first and what
 it writes then is removed. Identities of products are only reported by `img-check`: their vendors

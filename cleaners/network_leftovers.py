@@ -1,6 +1,6 @@
-"""Remove DHCP leases and the network configuration that cloud-init wrote for this machine
+"""Remove DHCP leases, and network settings that cloud-init will write anew
 
-cloud-init writes its own anew on every clone, so it goes only if cloud-init will do that there.
+What cloud-init wrote for this machine goes only if cloud-init will write its own on every clone.
 What a vendor or an installer wrote stays: without it a clone might have no network.
 """
 

@@ -14,5 +14,9 @@ PHASE = Phase.UPGRADE
 
 
 def plan(host: Host) -> Iterator[Action]:
-    """Yield the upgrade, if there is anything to install."""
+    """Yield the upgrade, if there is anything to install. Raises Undecided if another is at work.
+
+    Asked again at the end: apt that has waited in vain for a lock does not say who holds it.
+    """
     yield from host.packages.upgrade()
+    host.packages.require_idle()

@@ -1,7 +1,8 @@
 """Remove shell and client histories of every account
 
-The shell that you type in keeps its history in memory and writes it when it ends. On a terminal it
-is told to forget: see the note at the end of the run.
+The shell that you type in keeps its history in memory and writes it when it ends: power off with
+`--poweroff`, which ends such shells before they can, or leave it with `kill -9 $$`. A file that
+HISTFILE names in a startup file is only reported by `img-check`.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,11 @@
 """Remove SSH keys and everything else in ~/.ssh of every account
 
-Found by content, as `img-check` finds them. The open connection survives; the next login does not,
-unless the clone's owner gives a key. What a link in a home leads to elsewhere is left to people.
+Found by content, as `img-check` finds them, in ~/.ssh and wherever AuthorizedKeysFile points. Two
+things are left to people: private keys in a home but outside of ~/.ssh, which an application may
+need, and what a link in a home leads to elsewhere.
+
+This is the last cleaner of all. The open connection survives it, the next login does not: where no
+account has a password, the plan says that nobody will get in again.
 """
 
 from collections.abc import Iterator

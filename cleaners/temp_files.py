@@ -9,7 +9,7 @@ be somebody's only one: `img-check` names them.
 from collections.abc import Iterator
 
 from img_tools import residue
-from img_tools.actions import Action, Phase, Run
+from img_tools.actions import Action, Phase
 from img_tools.host import Host
 
 PHASE = Phase.TEMP
@@ -17,6 +17,4 @@ PHASE = Phase.TEMP
 
 def plan(host: Host) -> Iterator[Action]:
     """Yield what goes."""
-    for action in residue.actions(host, "temp-files"):
-        if isinstance(action, Run) or not host.in_use(action.path):
-            yield action
+    yield from residue.actions(host, "temp-files", spared=host.in_use)

@@ -6,8 +6,10 @@ A cleaner never changes anything. It yields these, and cleaning.apply carries th
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from itertools import islice
 
 from img_tools.model import Report
 from img_tools.model import Run as RunInfo
@@ -37,6 +39,20 @@ class Remove:
 
     path: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFiles:
+    """Remove the files and links called `names` in `directory`: as many Remove, but faster."""
+
+    directory: str
+    names: tuple[str, ...]
+    why: str
+
+    def each(self) -> Iterator[Remove]:
+        """The same, one by one."""
+        for name in self.names:
+            yield Remove(f"{self.directory.rstrip('/')}/{name}", self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,8 @@ class Run:
     env: tuple[tuple[str, str], ...] = ()
 
 
-Action = Remove | Empty | Truncate | Write | Run
+Single = Remove | Empty | Truncate | Write | Run
+Action = Single | RemoveFiles
 
 
 class Outcome(StrEnum):
@@ -89,9 +106,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An action and its outcome; `size` is the bytes that went, None where it means nothing."""
+    """An action and its outcome; `size` is the bytes that went, None where it is not known."""
 
-    action: Action
+    action: Single
     outcome: Outcome
     size: int | None = None
     error: str | None = None
@@ -111,23 +128,36 @@ SHOWN = 1000  # steps kept of one cleaner besides those that failed; the rest ar
 
 
 class Tally:
-    """The steps of one cleaner: all counted, the first SHOWN and every failure (to SHOWN) kept."""
+    """The steps of one cleaner: all counted, the first SHOWN and every failure (to SHOWN) kept.
+
+    `size` is the bytes that went, None when there were too many files to look at each.
+    """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.outcomes: Counter[Outcome] = Counter()
-        self.size = 0
+        self.size: int | None = 0
         self._failures = 0  # of those kept
 
     def add(self, step: Step) -> None:
         """Take STEP into account."""
         self.outcomes[step.outcome] += 1
-        self.size += step.size or 0
+        unknown = step.size is None and isinstance(step.action, Remove | Empty) and (
+            step.outcome is Outcome.DONE)
+        self.size = None if unknown or self.size is None else self.size + (step.size or 0)
         failed = step.outcome is Outcome.FAILED
         kept = self._failures if failed else len(self.steps) - self._failures
         if kept < SHOWN:
             self._failures += failed
             self.steps.append(step)
+
+    def add_files(self, files: RemoveFiles, outcome: Outcome) -> None:
+        """Take into account that all FILES ended in OUTCOME, which is no failure."""
+        room = max(0, SHOWN - (len(self.steps) - self._failures))
+        self.steps += [Step(action, outcome) for action in islice(files.each(), room)]
+        self.outcomes[outcome] += len(files.names)
+        if outcome is Outcome.DONE and files.names:
+            self.size = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +170,7 @@ class Cleaned:
     message: str
     steps: tuple[Step, ...]
     counts: dict[Outcome, int]
-    size: int
+    size: int | None
     duration: float
 
 

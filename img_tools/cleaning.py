@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from img_tools import session
@@ -17,7 +18,9 @@ from img_tools.actions import (
     Empty,
     Outcome,
     Remove,
+    RemoveFiles,
     Run,
+    Single,
     Step,
     Tally,
     Truncate,
@@ -73,8 +76,8 @@ def report(
 def _notes(host: Host, plugins: Sequence[Plugin]) -> tuple[str, ...]:
     try:
         return tuple(session.notes(host, plugins))
-    except Undecided as undecided:  # a note missing must not keep the rest from being cleaned
-        return (f"it cannot be told who can still log in: {printable(str(undecided))}",)
+    except (Undecided, OSError) as error:  # OSError: gone since; the cleaning must not end here
+        return (f"it cannot be told who can still log in: {printable(str(error))}",)
 
 
 def _left_out(plugin: Plugin) -> Cleaned:
@@ -112,12 +115,30 @@ def _carry_out(
             return CleanStatus.STOPPED, "stopped before its end"
         if not isinstance(action, Action):
             raise TypeError(f"it asked for a {type(action).__name__}, which is no action")
-        step = Step(action, Outcome.PLANNED) if dry_run else apply(host, surgeon, action)
-        tally.add(step)
+        if isinstance(action, RemoveFiles):
+            _remove_files(host, surgeon, action, dry_run, tally)
+        else:
+            tally.add(Step(action, Outcome.PLANNED) if dry_run else apply(host, surgeon, action))
     return (CleanStatus.PLANNED if dry_run else CleanStatus.DONE), ""
 
 
-def apply(host: Host, surgeon: Surgeon, action: Action) -> Step:
+def _remove_files(
+    host: Host, surgeon: Surgeon, files: RemoveFiles, dry_run: bool, tally: Tally
+) -> None:
+    """Carry out FILES; those that do not simply go are tried again one by one, and say why."""
+    if dry_run:
+        tally.add_files(files, Outcome.PLANNED)
+        return
+    rest = surgeon.unlink(files.directory, files.names)
+    gone = files if not rest else replace(
+        files, names=tuple(name for name in files.names if name not in rest))
+    tally.add_files(gone, Outcome.DONE)
+    for action in files.each() if rest else ():
+        if os.path.basename(action.path) in rest:
+            tally.add(apply(host, surgeon, action))
+
+
+def apply(host: Host, surgeon: Surgeon, action: Single) -> Step:
     """Carry out ACTION. An error becomes the step's outcome; a missing path is as good as done."""
     try:
         size = _perform(host, surgeon, action)
@@ -130,7 +151,7 @@ def apply(host: Host, surgeon: Surgeon, action: Action) -> Step:
     return Step(action, Outcome.DONE, size)
 
 
-def _perform(host: Host, surgeon: Surgeon, action: Action) -> int | None:
+def _perform(host: Host, surgeon: Surgeon, action: Single) -> int | None:
     match action:
         case Remove(path):
             return surgeon.remove(path)

@@ -244,7 +244,7 @@ class Host:
     def _in_use(self) -> frozenset[str]:
         used = set()
         for path in inuse.paths(self.root.top):
-            while path not in used and path != "/":
+            while path not in used:  # up to the root
                 used.add(path)
                 path = os.path.dirname(path)
         return frozenset(used)

@@ -28,7 +28,7 @@ def paths(top: str) -> frozenset[str]:
             except OSError:
                 continue
     with contextlib.suppress(OSError, psutil.Error):
-        addresses = (item.laddr for item in psutil.net_connections("unix"))
-        found.update(address for address in addresses if isinstance(address, str))
+        found.update(str(item.laddr) for item in psutil.net_connections("unix")
+                     if isinstance(item.laddr, str))
     base = top.rstrip("/") + "/"
     return frozenset("/" + path.removeprefix(base) for path in found if path.startswith(base))

@@ -12,21 +12,22 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby
 
-from img_tools.actions import Action, Empty, Remove, Truncate
+from img_tools.actions import Action, Empty, Remove, RemoveFiles, Truncate
 from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.host import Home, Host
 from img_tools.model import Finding, Undecided, printable
-from img_tools.rootfs import Entry, LinkLoop, Unreadable
+from img_tools.rootfs import Entry, LinkLoop, Listing, Unreadable
 
 __all__ = ["Match", "Residue", "Treat", "describes", "findings", "listed", "matches"]
 
 LIMIT = 50  # findings listed of one code; the rest are counted, so that a report stays readable
 SEARCHED = 4 << 20  # bytes of a file's content that `holds` looks at, in pieces of PIECE
 PIECE = 1 << 18
+CROWD = 100  # files of one directory from which on removing them is one action, not as many
 WILD = re.compile(r"[*?\[]").search
 
 Test = Callable[[str], object]
@@ -55,38 +56,73 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A row, its globs compiled: `base` stands before `**`, `name` after it, `fits` tests one."""
+    """Rows that say the same, `row` the first, their globs compiled.
+
+    `base` is the directory below which all is looked at, or (without `deep`) whose names are;
+    `fits` tests a name. Without a `base` the row's pattern is for RootFS.glob.
+    """
 
     row: Residue
     base: str | None
-    name: str
+    deep: bool
     fits: Test
     kept: Test | None
     kept_dir: Test | None
 
-    def keeps(self, entry: Entry) -> bool:
-        """True for what does not count although the pattern fits."""
-        return bool((self.kept and self.kept(entry.path))
-                    or (self.kept_dir and entry.is_dir and self.kept_dir(entry.path + "/")))
+    def keeps(self, path: str, is_dir: bool) -> bool:
+        """True for PATH if it does not count although the pattern fits."""
+        return bool((self.kept and self.kept(path))
+                    or (self.kept_dir and is_dir and self.kept_dir(path + "/")))
+
+    @property
+    def by_type(self) -> bool:
+        """True when the type of a file, which came with its name, tells whether to remove it."""
+        row = self.row
+        return row.treat is Treat.REMOVE and row.kind in ("name", "present") and not row.holds
+
+
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Names of one listing of a directory that a rule describes, but for those it keeps."""
+
+    rule: _Rule
+    listing: Listing
+    items: list[os.DirEntry[str]]
 
 
 @cache
 def _rules(topic: str) -> tuple[_Rule, ...]:
-    return tuple(_rule(row) for row in CATALOGUE if row.topic == topic)
+    alike = groupby((row for row in CATALOGUE if row.topic == topic), key=lambda row: (
+        _base(row.pattern), replace(row, pattern="") if _base(row.pattern)[0] else row))
+    return tuple(_rule(list(rows)) for _, rows in alike)
 
 
-def _rule(row: Residue) -> _Rule:
-    base, deep, tail = row.pattern.partition("/**")
-    name = tail.lstrip("/") or "*"
+def _base(pattern: str) -> tuple[str | None, bool]:
+    """The directory that a row with PATTERN is about, and whether all below it, too."""
+    base, deep, _ = pattern.partition("/**")
+    above = os.path.dirname(pattern)
+    if not deep:
+        base = "" if pattern.startswith("~/") or _wild(above) or not _wild(pattern) else above
+    return base or None, bool(deep)
+
+
+def _rule(rows: list[Residue]) -> _Rule:
+    row, (base, deep) = rows[0], _base(rows[0].pattern)
+    names = ["*" if row.pattern.endswith("**") else os.path.basename(row.pattern) for row in rows]
     return _Rule(
-        row, base if deep else None, name, _any_of([name]),
+        row, base, deep, _any_of(names),
         _any_of([glob for glob in row.keep if not glob.endswith("/")]) if row.keep else None,
         _any_of([glob for glob in row.keep if glob.endswith("/")]) if row.keep else None,
     )
 
 
 def _any_of(globs: Iterable[str]) -> Test:
-    return re.compile("|".join(map(fnmatch.translate, globs)) or r"(?!)").match
+    """A test for fitting any of GLOBS. Most begin with `*`: they are looked for from the end."""
+    if "*" in (globs := list(globs)):
+        return len  # no name is empty
+    tests = [fnmatch.translate(glob[1:]) if glob[:1] == "*" and "*" not in glob[1:]
+             else rf"\A{fnmatch.translate(glob)}" for glob in globs]
+    return re.compile("|".join(tests) or r"(?!)").search
 
 
 def matches(host: Host, topic: str) -> Iterator[Match]:
@@ -94,6 +130,35 @@ def matches(host: Host, topic: str) -> Iterator[Match]:
 
     What cannot be read does not hide the rest: Undecided is raised when all else has been told.
     """
+    for found in _found(host, topic):
+        if isinstance(found, Match):
+            yield found
+        else:
+            yield from _matches(host, found)
+
+
+def _matches(
+    host: Host, crowd: _Crowd, wanted: Test = lambda path: True
+) -> Iterator[Match]:
+    """Those of CROWD that count and whose path is WANTED."""
+    for item in crowd.items:
+        if wanted(f"{crowd.listing.path}/{item.name}"):
+            entry = _entry(crowd.listing, item)
+            if entry and _counts(host, crowd.rule, entry):
+                yield Match(crowd.rule.row, entry)
+
+
+def _entry(listing: Listing, item: os.DirEntry[str]) -> Entry | None:
+    try:
+        return listing.entry(item)
+    except FileNotFoundError:  # gone since: a live system
+        return None
+    except OSError as error:
+        raise Unreadable(f"{printable(listing.path)}: {error.strerror}") from None
+
+
+def _found(host: Host, topic: str) -> Iterator[Match | _Crowd]:
+    """All that may match, in no order; Undecided is raised at the end."""
     trouble: list[Undecided] = []
     for source in _sources(host, _rules(topic)):
         try:
@@ -104,18 +169,21 @@ def matches(host: Host, topic: str) -> Iterator[Match]:
         raise trouble[0]
 
 
-def _sources(host: Host, rules: tuple[_Rule, ...]) -> Iterator[Iterator[Match]]:
-    """One iterator for each place to look at: a tree, a pattern, a home."""
-    deep = sorted((rule for rule in rules if rule.base), key=lambda rule: str(rule.base))
+def _sources(host: Host, rules: tuple[_Rule, ...]) -> Iterator[Iterator[Match | _Crowd]]:
+    """One iterator for each place to look at: a tree, a directory, a pattern, a home."""
+    deep = sorted((rule for rule in rules if rule.deep), key=lambda rule: str(rule.base))
     for base, group in groupby(deep, key=lambda rule: str(rule.base)):
-        yield _below(host, base, tuple(group))
+        yield _listed(host, base, tuple(group), deep=True)
     at_home = [rule for rule in rules if rule.row.pattern.startswith("~/")]
     seen: set[str] = set()
     for rule in rules:
-        pattern = rule.row.pattern
-        if not rule.base and rule not in at_home and _first_time(host, rule.row, seen):
-            yield (Match(rule.row, entry) for entry in host.root.glob(pattern)
-                   if _counts(host, rule, entry))
+        if rule.deep or rule in at_home or not _first_time(host, rule.row, seen):
+            continue
+        if rule.base:
+            yield _listed(host, rule.base, (rule,), deep=False)
+        else:
+            yield (Match(rule.row, entry) for entry in host.root.glob(rule.row.pattern)
+                   if not rule.keeps(entry.path, entry.is_dir) and _counts(host, rule, entry))
     for home in host.homes if at_home else ():
         yield _in_home(host, home, at_home, seen)
 
@@ -133,17 +201,26 @@ def _first_time(host: Host, row: Residue, seen: set[str]) -> bool:
     return True
 
 
-def _below(host: Host, base: str, rules: tuple[_Rule, ...]) -> Iterator[Match]:
-    """What lies below BASE, all of it looked at once; it may be 100,000 files."""
-    special = _any_of(rule.name for rule in rules if rule.name != "*")
-    others = [rule for rule in rules if rule.name == "*"]
-    for entry in host.root.walk(base):
-        name = entry.path.rpartition("/")[2]
-        for rule in rules if special(name) else others:
-            if rule.fits(name) and not rule.keeps(entry):
-                if _counts(host, rule, entry):
-                    yield Match(rule.row, entry)
-                break
+def _listed(
+    host: Host, base: str, rules: tuple[_Rule, ...], *, deep: bool
+) -> Iterator[_Crowd]:
+    """What in BASE, or with DEEP below it, RULES describe; it may be 200,000 files."""
+    for listing in host.root.listings(base, deep=deep):
+        found: dict[int, list[os.DirEntry[str]]] = {}
+        for item in listing.items:
+            name = item.name
+            for number, rule in enumerate(rules):
+                if rule.fits(name) and not (_may_keep(rule, item) and rule.keeps(
+                        f"{listing.path}/{name}", item.is_dir(follow_symlinks=False))):
+                    found.setdefault(number, []).append(item)
+                    break
+        for number, items in found.items():
+            yield _Crowd(rules[number], listing, items)
+
+
+def _may_keep(rule: _Rule, item: os.DirEntry[str]) -> bool:
+    return rule.kept is not None or (
+        rule.kept_dir is not None and item.is_dir(follow_symlinks=False))
 
 
 def _in_home(host: Host, home: Home, rules: list[_Rule], seen: set[str]) -> Iterator[Match]:
@@ -163,7 +240,8 @@ def _in_home(host: Host, home: Home, rules: list[_Rule], seen: set[str]) -> Iter
             continue
         for found in host.root.glob(f"{base}/{tail}"):
             entry = _target(host, rule, found)
-            if entry is not None and _counts(host, rule, entry):
+            if (entry is not None and not rule.keeps(entry.path, entry.is_dir)
+                    and _counts(host, rule, entry)):
                 where = host.root.resolve(os.path.dirname(entry.path))
                 yield Match(rule.row, entry, home.account,
                             link=found.path if found.is_link and entry is not found else None,
@@ -185,7 +263,7 @@ def _target(host: Host, rule: _Rule, entry: Entry) -> Entry | None:
 
 
 def _counts(host: Host, rule: _Rule, entry: Entry) -> bool:
-    if rule.keeps(entry) or entry.dev in host.volatile or host.owns(entry.path):
+    if entry.dev in host.volatile or host.owns(entry.path):
         return False
     match rule.row.kind:
         case "file":
@@ -314,22 +392,84 @@ def _fix(host: Host, match: Match) -> str:
     return host.clean_command(row.topic)
 
 
-def actions(host: Host, topic: str, without: Container[str] = ()) -> Iterator[Action]:
+def actions(
+    host: Host, topic: str, without: Container[str] = (), spared: Test = lambda path: False
+) -> Iterator[Action]:
     """What the cleaner of TOPIC does about every match; those it must leave alone are left out.
 
-    So are rows of a code in WITHOUT. Paths are resolved but for the last name, since links are not
+    So are rows of a code in WITHOUT, and paths for which SPARED is true; it is true of a directory
+    if it is of anything below. Paths are resolved but for the last name, since links are not
     followed when it comes to it.
     """
-    parents: tuple[str, str | None] = ("", None)
-    for match in matches(host, topic):
-        make = _ACTIONS.get(match.residue.treat)
-        if make is None or match.outside or match.residue.code in without:
+    places = _Places(host)
+    for found in _found(host, topic):
+        row = found.residue if isinstance(found, Match) else found.rule.row
+        make = _ACTIONS.get(row.treat)
+        if make is None or row.code in without:
             continue
-        parent, name = os.path.split(match.entry.path)
-        if parents[0] != parent:
-            parents = (parent, _place(host, parent or "/", match.home))
-        if parents[1] is not None:
-            yield make(f"{parents[1].rstrip('/')}/{name}", match.residue.why)
+        if isinstance(found, Match):
+            yield from _single(found, make, places, spared)
+        else:
+            yield from _crowd(host, found, make, places, spared)
+
+
+def _single(
+    match: Match, make: Callable[[str, str], Action], places: _Places, spared: Test
+) -> Iterator[Action]:
+    parent, name = os.path.split(match.entry.path)
+    place = None if match.outside else places.of(parent or "/", match.home)
+    if place is not None and not spared(match.entry.path):
+        yield make(f"{place.rstrip('/')}/{name}", match.residue.why)
+
+
+def _crowd(
+    host: Host, crowd: _Crowd, make: Callable[[str, str], Action], places: _Places, spared: Test
+) -> Iterator[Action]:
+    rule, listing = crowd.rule, crowd.listing
+    rest, files = crowd.items, []
+    if rule.by_type and listing.dev not in host.volatile:
+        rest, any_file = [], rule.row.kind == "name"
+        for item in crowd.items:
+            if item.is_dir(follow_symlinks=False):
+                rest.append(item)
+            elif any_file or item.is_file(follow_symlinks=False):
+                files.append(item.name)
+        if spared(listing.path or "/"):
+            files = [name for name in files if not spared(f"{listing.path}/{name}")]
+    place = places.of(listing.path or "/", None) if files else None
+    if place is not None:
+        action = RemoveFiles(place, tuple(files), rule.row.why)
+        yield from [action] if len(files) >= CROWD else action.each()
+    for item in rest:
+        entry = _entry(listing, item)
+        if entry and _counts(host, rule, entry):
+            yield from _single(Match(rule.row, entry), make, places, spared)
+
+
+class _Places:
+    """Where directories really are; the last answer is kept, since matches come in runs."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._last: tuple[str, str | None, str | None] = ("", None, None)
+
+    def of(self, parent: str, home: str | None) -> str | None:
+        """See _place()."""
+        if self._last[:2] != (parent, home):
+            self._last = (parent, home, _place(self._host, parent, home))
+        return self._last[2]
+
+
+def in_use(host: Host, topic: str) -> Iterator[str]:
+    """Paths that cleaning TOPIC would remove if no running process used them."""
+    for found in _found(host, topic) if host.in_use("/") else ():
+        if isinstance(found, Match):
+            matched = [found] if host.in_use(found.entry.path) else []
+        else:
+            matched = list(_matches(host, found, host.in_use)) if host.in_use(
+                found.listing.path or "/") else []
+        yield from (match.entry.path for match in matched
+                    if match.residue.treat is Treat.REMOVE and not match.outside)
 
 
 def _place(host: Host, parent: str, home: str | None) -> str | None:

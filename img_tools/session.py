@@ -10,29 +10,34 @@ from collections.abc import Iterator, Sequence
 import psutil
 
 from img_tools import residue
-from img_tools.actions import Remove
 from img_tools.host import Host
 from img_tools.model import Undecided, printable
 from img_tools.plugins import Plugin
 from img_tools.runner import Runner
 
-LOGIN_RECORDS = ("/var/log/wtmp", "/var/log/btmp")
+LOGIN_RECORDS = ("/var/log/wtmp", "/var/log/btmp", "/var/log/wtmp.db", "/var/lib/wtmpdb/wtmp.db")
 SHELLS = frozenset({"bash", "zsh", "fish", "ksh", "mksh", "tcsh"})
 
 
 def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     """What somebody should know before PLUGINS are carried out."""
     ids = {plugin.id for plugin in plugins}
-    if "ssh-keys" in ids and not _password_login(host):
+    if "ssh-keys" in ids and _has_keys(host) and not _password_login(host):
         yield ("SSH keys are removed and no account has a password: once you are logged out, "
                "nobody can log in to this machine. Be ready to take the snapshot.")
-    kept = sorted(_kept_temporary(host)) if "temp-files" in ids else []
+    kept = sorted(_in_use(host)) if "temp-files" in ids else []
     if kept:
         yield (f"running processes use {', '.join(kept[:5])}{' and more' * (len(kept) > 5)}, which "
                "stays; stop them (fuser -v FILE names them) and run img-clean again")
     if "shell-history" in ids and host.live and _interactive():
         yield ("the shell you typed this in writes its history again when it ends: power off with "
                "--poweroff, or leave it with: kill -9 $$")
+
+
+def _has_keys(host: Host) -> bool:
+    with contextlib.suppress(Undecided):
+        return any(True for _ in host.ssh_store)
+    return True  # what cannot be read may be one
 
 
 def _password_login(host: Host) -> bool:
@@ -46,11 +51,9 @@ def _password_login(host: Host) -> bool:
                and account.shadow_state.state.value == "set" for account in accounts)
 
 
-def _kept_temporary(host: Host) -> Iterator[str]:
+def _in_use(host: Host) -> Iterator[str]:
     with contextlib.suppress(Undecided):
-        for action in residue.actions(host, "temp-files"):
-            if isinstance(action, Remove) and host.in_use(action.path):
-                yield printable(action.path)
+        yield from map(printable, residue.in_use(host, "temp-files"))
 
 
 def _interactive() -> list[psutil.Process]:
@@ -72,13 +75,13 @@ def power_off(run: Runner) -> None:
     """Power the machine off, after killing the shells that would write their history first.
 
     SIGKILL, since bash saves its history on SIGHUP and SIGTERM; our own parent is among them, so
-    that the hang-up of its terminal must not end us before the power does. sshd and systemd note
-    each logout and the end of each getty in wtmp: those records go nowhere.
+    that the hang-up of its terminal must not end us before the power does. sshd, PAM and
+    systemd record each logout and the end of each getty: until the power is off, they cannot.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for path in LOGIN_RECORDS:
         with contextlib.suppress(Undecided):  # a record too many is no reason to stay on
-            run("mount", "--bind", "/dev/null", path)
+            run("mount", "--bind", "-o", "ro", path, path)
     os.sync()
     for process in _interactive():
         try:

@@ -136,6 +136,8 @@ class Store:
         """FOUND; what cannot be read does not hide the rest."""
         try:
             yield from found
+        except FileNotFoundError:
+            return  # gone since: a live system
         except Undecided as undecided:
             self._trouble.append(str(undecided))
 

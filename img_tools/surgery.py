@@ -12,10 +12,12 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Sequence
 
 from img_tools.rootfs import RootFS
 
 MAX_OPEN = 100  # levels kept open; what lies deeper is moved up first
+MEASURED = 10_000  # files of a tree whose sizes are summed up; beyond, looking at each takes long
 MAX_PASSES = 1000  # times that happens; a tree that is deeper still is being added to
 # Emptied or removed as a whole by nobody who means it.
 SYSTEM = frozenset({
@@ -33,7 +35,7 @@ class Surgeon:
     """Changes files of the image at ROOT.
 
     Paths have no links but for their last name. Every method raises OSError, FileNotFoundError for
-    a missing path, and returns the bytes it concerned.
+    a missing path, and returns the bytes it concerned, None when they were not all looked at.
     """
 
     def __init__(self, root: RootFS) -> None:
@@ -63,7 +65,26 @@ class Surgeon:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
         return self._parent[1]
 
-    def remove(self, path: str) -> int:
+    def unlink(self, parent: str, names: Sequence[str]) -> frozenset[str]:
+        """Remove the files and links called NAMES in the directory PARENT.
+
+        Returns those that did not go, for whatever reason; remove() tells.
+        """
+        try:
+            fd = self._directory(_plain(parent))
+        except OSError:
+            return frozenset(names)
+        rest = []
+        for name in names:
+            try:
+                if "/" in name:
+                    raise OSError(errno.EINVAL, "not a name")
+                os.unlink(name, dir_fd=fd)
+            except (OSError, ValueError):
+                rest.append(name)
+        return frozenset(rest)
+
+    def remove(self, path: str) -> int | None:
         """Remove the file, link or tree at PATH."""
         parent, name = _take_apart(path)
         fd = self._directory(parent)
@@ -74,7 +95,7 @@ class Surgeon:
         _spare_system(path)
         return _remove_tree(name, fd)
 
-    def empty(self, path: str) -> int:
+    def empty(self, path: str) -> int | None:
         """Remove everything in the directory PATH, which stays; it may be a mount itself."""
         _take_apart(path)
         _spare_system(path)
@@ -133,12 +154,17 @@ class Surgeon:
 
 
 def _take_apart(path: str) -> tuple[str, str]:
-    """Directory and name of PATH, which must be absolute and plain: `..` would leave the image."""
+    """Directory and name of PATH."""
+    return os.path.split(_plain(path))
+
+
+def _plain(path: str) -> str:
+    """PATH, which must be absolute and plain: `..` would leave the image."""
     parts = path.split("/")
     plain = path == "/" or (parts[0] == "" and len(parts) > 1 and all(parts[1:]))
     if not plain or {".", ".."} & {*parts}:
         raise OSError(errno.EINVAL, "not a plain absolute path")
-    return os.path.split(path)
+    return path
 
 
 def _spare_system(path: str) -> None:
@@ -170,7 +196,7 @@ _LABEL = "security.selinux"
 # -- trees -----------------------------------------------------------------------------------------
 
 
-def _remove_tree(name: str, parent: int) -> int:
+def _remove_tree(name: str, parent: int) -> int | None:
     """Remove the directory NAME in PARENT with all below it that is on the same mount."""
     fd = _enter(name, parent, _mount(parent))
     try:
@@ -182,13 +208,13 @@ def _remove_tree(name: str, parent: int) -> int:
     return size
 
 
-def _empty(top: int) -> int:
+def _empty(top: int) -> int | None:
     """Remove all below the directory TOP. An error does not spare the rest; the first is raised."""
-    size = 0
+    size: int | None = 0
     for _ in range(MAX_PASSES):
         sweep = _Sweep(top)
         sweep.run()
-        size += sweep.size
+        size = None if size is None or sweep.size is None else size + sweep.size
         if not sweep.moved:
             if sweep.error:
                 raise sweep.error
@@ -225,7 +251,8 @@ class _Sweep:
         self._top = top
         self._mount = _mount(top)
         self._stack: list[_Level] = []
-        self.size = 0
+        self._files = 0
+        self.size: int | None = 0
         self.moved = 0
         self.error: OSError | None = None
 
@@ -251,23 +278,42 @@ class _Sweep:
             if entry.is_dir(follow_symlinks=False):
                 self._down(entry.name, level.fd)
                 return
-            found = entry.stat(follow_symlinks=False)
+            if self.size is not None:
+                self._measure(entry)
             os.unlink(entry.name, dir_fd=level.fd)
-            if stat.S_ISREG(found.st_mode):
-                self.size += found.st_size
         self._stack.pop().close()
         if self._stack:
             os.rmdir(level.name, dir_fd=self._stack[-1].fd)
 
+    def _measure(self, entry: os.DirEntry[str]) -> None:
+        self._files += 1
+        if self._files > MEASURED:
+            self.size = None
+        elif self.size is not None and entry.is_file(follow_symlinks=False):
+            self.size += entry.stat(follow_symlinks=False).st_size
+
     def _down(self, name: str, parent: int) -> None:
         fd = _enter(name, parent, self._mount)
-        if len(self._stack) < MAX_OPEN:
+        if len(self._stack) < MAX_OPEN or not self._move_up(name, parent, fd):
             self._stack.append(_Level(name, fd))
-            return
-        inode = os.fstat(fd).st_ino
+
+    def _move_up(self, name: str, parent: int, fd: int) -> bool:
+        """Move the directory NAME of PARENT, which is open as FD, into TOP, and close it.
+
+        False on an overlay, which does not move directories of its lower half: those are gone down
+        into as far as descriptors last.
+        """
+        new = f".img-clean.{os.fstat(fd).st_ino}.{self.moved}"
+        try:
+            os.rename(name, new, src_dir_fd=parent, dst_dir_fd=self._top)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                return False
+            os.close(fd)
+            raise
         os.close(fd)
-        os.rename(name, f".img-clean.{inode}.{self.moved}", src_dir_fd=parent, dst_dir_fd=self._top)
         self.moved += 1
+        return True
 
 
 def _enter(name: str, parent: int, mount: bytes) -> int:

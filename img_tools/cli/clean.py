@@ -56,13 +56,15 @@ class Refused(click.ClickException):
               help="Write one more report; .txt or .json tells its format.")
 @click.option("--yes", is_flag=True, help="Clean without asking.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
-@click.option("--check", "check_after", is_flag=True, help="Run img-check when all is done.")
+@click.option("--check", "check_after", is_flag=True,
+              help="Run img-check when all is done; its exit code counts.")
 @click.option("--poweroff", is_flag=True, help="Power off at the end, if nothing failed.")
 @click.option("--list", "list_them", is_flag=True, help="List the cleaners in order and exit.")
 @click.option("--explain", metavar="ID", help="Say what a cleaner does and why, and exit.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
-@click.option("-v", "--verbose", is_flag=True, help="Every action.")
+@click.option("-v", "--verbose", is_flag=True,
+              help="Show every action, not ten of each cleaner, and why.")
 @click.version_option(__version__, "--version", message="%(prog)s %(version)s")
 def command(
     root: str, only: tuple[str, ...], skip: tuple[str, ...], policy_file: str | None,

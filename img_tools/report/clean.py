@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+import textwrap
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
 from img_tools import __version__
-from img_tools.actions import Action, Cleaned, CleanReport, CleanStatus, Outcome, Run, Step
+from img_tools.actions import Cleaned, CleanReport, CleanStatus, Outcome, Run, Single, Step
 from img_tools.model import printable
 from img_tools.report import text as check_text
 from img_tools.report.json import document as check_document
@@ -17,6 +18,7 @@ from img_tools.report.json import run_document
 
 SCHEMA_VERSION = "1.0"
 SHOWN = 10  # steps of one cleaner shown without --verbose
+WIDTH = 100  # columns of a note, as of img-check's report
 
 
 def schema() -> str:
@@ -24,7 +26,7 @@ def schema() -> str:
     return (resources.files("img_tools") / "schema" / "clean-report-1.json").read_text("utf-8")
 
 
-def subject(action: Action) -> str:
+def subject(action: Single) -> str:
     """What ACTION is about: its path or its command."""
     return printable(shlex.join(action.argv) if isinstance(action, Run) else action.path)
 
@@ -83,26 +85,33 @@ def _lines(report: CleanReport, verbose: bool) -> Iterator[str]:
     verb = "would do this to" if report.dry_run else "cleaned"
     yield f"img-clean {__version__} {verb} {report.run.root}"
     yield ""
-    for result in report.results:
-        if result.steps or verbose or result.status in (CleanStatus.FAILED, CleanStatus.STOPPED):
-            yield from _result(result, verbose)
+    shown = [result for result in report.results if verbose or _matters(result)]
+    for result in shown:
+        yield from _result(result, verbose)
     for note in report.notes:
-        yield f"NOTE    {note}"
-    yield ""
+        yield from textwrap.wrap(note, WIDTH, initial_indent="NOTE    ", subsequent_indent=" " * 8,
+                                 break_long_words=False, break_on_hyphens=False)
+    if shown or report.notes:
+        yield ""
     yield from _sentences(report)
+
+
+def _matters(result: Cleaned) -> bool:
+    return bool(result.steps) or result.status in (CleanStatus.FAILED, CleanStatus.STOPPED)
 
 
 def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
     yield f"{result.status.value.upper():8}{result.id}: {result.title}"
-    if result.message:
-        yield f"        {result.message}"
+    if result.message or not result.steps:
+        yield f"        {result.message or 'nothing to do'}"
     failed = [step for step in result.steps if step.outcome is Outcome.FAILED]
     others = [step for step in result.steps if step.outcome is not Outcome.FAILED]
     shown = result.steps if verbose else (*failed, *others[:SHOWN])
     for step in shown:
         error = f": {step.error}" if step.error else ""
+        why = f"  ({printable(step.action.why)})" if verbose else ""
         yield (f"        {step.outcome.value:8}{type(step.action).__name__.lower()} "
-               f"{subject(step.action)}{error}")
+               f"{subject(step.action)}{error}{why}")
     rest = sum(result.counts.values()) - len(shown)
     if rest > 0:
         yield f"        ... and {rest} more (--verbose, or the JSON report)"
@@ -113,8 +122,10 @@ def _sentences(report: CleanReport) -> Iterator[str]:
     done = f"{counts['actions']} action{'' if counts['actions'] == 1 else 's'}"
     failed = counts["actions_failed"]
     names = ", ".join(result.id for result in report.results if result.status is CleanStatus.FAILED)
-    if report.dry_run:
-        yield f"{done} planned. Nothing was changed; img-clean --yes carries them out."
+    if report.dry_run and not counts["actions"] and not names:
+        yield "Nothing to do: no leftovers were found."
+    elif report.dry_run:
+        yield f"{done} planned. Nothing was changed; --yes carries the plan out."
         if names:
             yield f"FAILED: it cannot be told what to do: {names}."
     elif names:
@@ -123,4 +134,11 @@ def _sentences(report: CleanReport) -> Iterator[str]:
     if report.stopped_by is not None:
         yield f"STOPPED after {done}. The image is not clean; run img-clean --yes again."
     elif not report.dry_run and not names:
-        yield f"DONE: {done}."
+        sizes = [result.size for result in report.results]
+        known = [size for size in sizes if size is not None]
+        most = "more than " if len(known) < len(sizes) else ""  # the rest was too much to look at
+        yield f"DONE: {done}, {most}{_megabytes(sum(known))} freed."
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size} bytes"

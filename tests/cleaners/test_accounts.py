@@ -13,6 +13,7 @@ RULE = {"/etc/sudoers": "@includedir /etc/sudoers.d\n",
 
 
 def test_former_versions_go_with_a_hash_or_without(image):
+    """Cleanup defect 17: upstream leaves shadow-, with the hash that was just changed."""
     copies = [f"/etc/{name}-" for name in ("passwd", "shadow", "group", "gshadow", "subuid",
                                            "subgid")]
     host = image({**dict.fromkeys(copies, "root:x:0:0::/root:/bin/sh\n"),
@@ -51,6 +52,7 @@ def test_no_copy_of_another_kind_leads_anywhere(image, what):
 
 
 def test_sudo_rules_go_when_cloud_init_writes_them_again(image):
+    """Cleanup defect 17: upstream leaves 90-cloud-init-users."""
     host = image({**CLOUD, **RULE, "/etc/sudoers.d/acme": "acme ALL=(ALL) NOPASSWD: /bin/true\n"})
     (finding,) = check("accounts", host)
     assert mended_by(finding) == "accounts"
@@ -73,7 +75,10 @@ def locking(image, password):
 
 @pytest.mark.parametrize("password", [HASH, f"!{HASH}", ""])
 def test_root_is_locked_when_the_policy_says_so_and_root_alone(image, password):
-    """Pitfall 16: `passwd -d` would leave an empty field; an unanchored sed would lock others."""
+    """Cleanup defect 11: upstream leaves root's password.
+
+    Pitfall 16: `passwd -d` would leave an empty field; an unanchored sed would lock others.
+    """
     (action,) = plan("accounts", locking(image, password))
     assert isinstance(action, Run)
     assert action.argv == ("usermod", "-p", "*", "root")

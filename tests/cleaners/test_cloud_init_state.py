@@ -8,7 +8,10 @@ CONFIG = {"/etc/cloud/cloud.cfg": "users: [default]\n",
 
 
 def test_all_that_knows_the_build_machine_goes(image):
-    """Pitfall 9: with semaphores left steps that run once never run on a clone."""
+    """Cleanup defect 13: upstream removes instances/*, and leaves their link, data and marks.
+
+    Pitfall 9: with semaphores left, steps that run once never run on a clone.
+    """
     files = [f"{BASE}/instances/1", f"{BASE}/data/instance-id", f"{BASE}/data/previous-datasource",
              f"{BASE}/sem/config_scripts_per_once.once", f"{BASE}/handlers/h.py"]
     host = image({**dict.fromkeys(files[1:], "x"), f"{files[0]}/user-data.txt": "x",

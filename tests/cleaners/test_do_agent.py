@@ -9,7 +9,7 @@ STATUS = {"/var/lib/dpkg/status": dpkg(bash="5")}
 
 
 def test_it_is_purged_with_its_files_and_its_account(image):
-    """Pitfall 18: the agent comes with the build Droplet, and its directory fails the image."""
+    """Cleanup defect 16: upstream leaves the agent, for which its own check fails the image."""
     host = image({"/var/lib/dpkg/status": dpkg(droplet_agent="1.3"), "/opt/digitalocean/x": "x",
                   "/etc/passwd": PASSWD + ACCOUNT})
     purge, remove, userdel = plan("do-agent", host)

@@ -4,7 +4,7 @@ from tests.support import Link, carried_out, plan
 
 
 def test_what_was_written_since_the_logs_were_emptied_goes(image):
-    """Pitfall 11: sshd logs whoever knocks, all the while that the rest is cleaned."""
+    """Cleanup defect 7: upstream empties logs, works on for minutes, and they fill again."""
     host = image({"/var/log/auth.log": ""})
     carried_out("logs", host)
     with open(f"{host.root.top}/var/log/auth.log", "w") as log:

@@ -9,6 +9,7 @@ def kinds(image, files):
 
 
 def test_open_logs_are_emptied_and_old_ones_removed(image):
+    """Cleanup defects 2, 9: upstream looks in /var/log itself, and never at the journal."""
     assert kinds(image, {
         "/var/log/syslog": "x", "/var/log/nginx/access.log": "x", "/var/log/btmp": "x",
         "/var/log/syslog.1": "x", "/var/log/nginx/error.log.2.gz": "x",
@@ -34,14 +35,20 @@ def test_inode_owner_and_mode_stay(image):
 
 
 def test_login_records_hold_nothing_at_all(image):
-    """Pitfall 10: a line feed is no empty btmp, but half a record."""
+    """Cleanup defect 9: upstream leaves login records that are a day old.
+
+    Pitfall 10: a line feed is no empty btmp, but half a record.
+    """
     host = image({"/var/log/btmp": "x", "/var/log/wtmp": "x"})
     carried_out("logs", host)
     assert host.root.stat("/var/log/btmp").size == host.root.stat("/var/log/wtmp").size == 0
 
 
 def test_directories_stay_even_when_their_name_looks_like_a_date(image):
-    """Pitfall 10: services do not start without theirs; upstream removes unattended-upgrades."""
+    """Cleanup defect 3: upstream removes unattended-upgrades, whose name ends like a date.
+
+    Pitfall 10: services do not start without their directory.
+    """
     host = image({"/var/log/unattended-upgrades": {}, "/var/log/apt-20261101/x": "x",
                   "/var/log/nginx": {}})
     carried_out("logs", host)
@@ -52,7 +59,7 @@ def test_directories_stay_even_when_their_name_looks_like_a_date(image):
 
 
 def test_age_does_not_matter(image):
-    """Upstream empties logs of the last 24 hours alone."""
+    """Cleanup defect 1: upstream empties logs of the last 24 hours alone."""
     host = image({"/var/log/old.log": "x"})
     os.utime(f"{host.root.top}/var/log/old.log", (0, 0))
     assert carried_out("logs", host) == ["/var/log/old.log"]

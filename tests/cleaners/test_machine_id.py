@@ -15,7 +15,10 @@ PATH, DBUS = "/etc/machine-id", "/var/lib/dbus/machine-id"
     {PATH: File(size=1 << 40)},
 ])
 def test_an_empty_file_and_no_copy_are_left(image, files):
-    """Pitfalls 1, 2, 4: never absent, never the same on two clones, no copy to come back from."""
+    """Cleanup defect 8: upstream leaves the machine-id.
+
+    Pitfalls 1, 2, 4: never absent, never the same on two clones, no copy to come back from.
+    """
     host = image({"/etc": {}, **files})
     assert {mended_by(finding) for finding in check("machine-id", host)} == {"machine-id"}
     carried_out("machine-id", host)
@@ -57,3 +60,7 @@ def test_it_comes_after_all_that_may_write_one(image):
     assert phases["machine-id"] == Phase.IDENTITY
     assert {name for name, phase in phases.items() if phase > Phase.IDENTITY} == {
         "final", "ssh-keys", "ssh-host-keys"}
+
+
+def test_plan_names_the_file_once(image):
+    assert [action.path for action in plan("machine-id", image({PATH: ID}))] == [PATH]

@@ -5,6 +5,7 @@ from tests.support import Fifo, Link, carried_out, check, plan
 
 
 def test_mailboxes_are_emptied_and_the_rest_goes(image):
+    """Cleanup defect 14: upstream looks into no spool."""
     rest = ["/var/spool/postfix/deferred/A/A12", "/var/spool/cron/atjobs/a00001019d2c40",
             "/root/Maildir/new/1.x", "/root/dead.letter", "/var/spool/cups/d00001-001"]
     host = image({"/var/mail/root": "From x\n", **dict.fromkeys(rest, "x")})

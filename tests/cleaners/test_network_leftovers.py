@@ -8,6 +8,7 @@ WRITTEN, LEASE = "/etc/netplan/50-cloud-init.yaml", "/var/lib/dhcp/dhclient.leas
 
 
 def test_all_goes_when_cloud_init_writes_it_again(image):
+    """Cleanup defect 12: upstream leaves leases and settings of the build machine's network."""
     host = image({**CLOUD, WRITTEN: "x", LEASE: "x", "/etc/netplan/01-vendor.yaml": "x"})
     assert carried_out("network-leftovers", host) == [WRITTEN, LEASE]
     assert check("network-leftovers", host) == []

@@ -5,6 +5,7 @@ DPKG = {"/var/lib/dpkg/status": dpkg(bash="5.2")}
 
 
 def test_archives_go_and_nothing_is_run_for_nothing(image):
+    """Cleanup defect 15: `autoclean` keeps every archive that can still be downloaded."""
     archives = ["/var/cache/apt/archives/partial/y.deb", "/var/cache/apt/archives/x.deb"]
     host = image({**DPKG, **dict.fromkeys(archives, "x"), "/var/cache/apt/archives/lock": ""},
                  NOTHING_UNNEEDED)

@@ -16,13 +16,13 @@ def argv(action):
 
 
 def test_the_indexes_are_fetched_and_all_is_upgraded():
-    """Pitfall 13: `upgrade` alone leaves updates that need a new package, a kernel's above all."""
+    """Cleanup defect 19: `upgrade` leaves updates that need a new package, kernels above all."""
     update, upgrade = apt_actions.upgrade(FakeRunner({}), 3)
     assert [argv(action)[-1] for action in (update, upgrade)] == ["update", "dist-upgrade"]
 
 
 def test_nothing_asks_a_question_or_waits_forever():
-    """Pitfall 13: needrestart ignores DEBIAN_FRONTEND; a lock is waited for, and not for ever."""
+    """Cleanup defects 20, 21: upstream waits for no lock, and needrestart asks."""
     run = FakeRunner({})
     for action in (*apt_actions.upgrade(run, 3), apt_actions.purge(run, "toy")):
         assert {"-y", "Dpkg::Options::=--force-confold", "Dpkg::Options::=--force-confdef"} <= set(
@@ -34,7 +34,7 @@ def test_nothing_asks_a_question_or_waits_forever():
 
 
 def test_no_update_is_forced():
-    """Upstream says --force-yes, which installs what no key has signed."""
+    """Cleanup defect 22: upstream says --force-yes, which installs what no key has signed."""
     for action in apt_actions.upgrade(FakeRunner({}), 3):
         assert not [word for word in argv(action) if "force-yes" in word or "unauth" in word]
 

@@ -12,7 +12,7 @@ def test_only_a_running_system_is_quieted(image):
 
 
 def test_it_is_the_first_of_all():
-    """Pitfall 11: logs refill while scanners connect, so that who writes them stops first."""
+    """Cleanup defect 7: logs refill while scanners connect; who writes them must stop first."""
     phases = {plugin.id: plugin.phase for plugin in load("img_tools.cleaners", "plan")}
     assert phases.pop("quiet") == min(Phase)
     assert min(phases.values()) > min(Phase)

@@ -1,12 +1,16 @@
 import pytest
 
-from tests.support import Fifo, Link, carried_out, check, mended_by, plan
+from img_tools import session
+from img_tools.host import Host
+from img_tools.plugins import load
+from img_tools.rootfs import RootFS
+from tests.support import FakeRunner, Fifo, Link, carried_out, check, mended_by, plan
 
 PASSWD = "root:x:0:0::/root:/bin/bash\nbob:x:9:9::/srv/bob:/bin/sh\n"
 
 
 def test_histories_of_every_account_shell_and_client_go(image):
-    """Upstream empties .bash_history of root, and no other."""
+    """Cleanup defect 6: upstream empties .bash_history of root, and no other."""
     files = ["/root/.bash_history", "/srv/bob/.zsh_history", "/srv/bob/.mysql_history",
              "/srv/bob/.lesshst", "/etc/skel/.local/share/fish/fish_history"]
     host = image({"/etc/passwd": PASSWD, **dict.fromkeys(files, "x")})
@@ -41,3 +45,13 @@ def test_a_link_within_the_home_gives_its_content_away(image):
 
 def test_a_pipe_is_no_history(image):
     assert plan("shell-history", image({"/root/.bash_history": Fifo()})) == []
+
+
+def test_whoever_types_is_told_that_their_shell_writes_again(monkeypatch):
+    """Cleanup defect 5: upstream clears the history of its own shell, which has none."""
+    plugins = [one for one in load("img_tools.cleaners", "plan") if one.id == "shell-history"]
+    host = Host(RootFS("/"), FakeRunner({}))
+    monkeypatch.setattr(session, "_interactive", lambda: ["bash"])
+    assert "kill -9 $$" in "".join(session.notes(host, plugins))
+    monkeypatch.setattr(session, "_interactive", lambda: [])
+    assert list(session.notes(host, plugins)) == []

@@ -17,7 +17,10 @@ def test_both_halves_go_when_cloud_init_makes_new_ones(image):
 
 
 def test_what_else_has_key_in_its_name_stays(image):
-    """Pitfall 17: /etc/ssh/revoked_keys must be there, or sshd refuses all keys."""
+    """Cleanup defect 4: upstream removes /etc/ssh/*key*, and ends at a directory of that name.
+
+    Pitfall 17: revoked_keys must be there where sshd_config names it, or sshd refuses all keys.
+    """
     stays = {"/etc/ssh/revoked_keys": "", "/etc/ssh/trusted_user_ca_keys": ssh.ED25519,
              "/etc/ssh/authorized_keys/root": ssh.ED25519, "/etc/ssh/ssh_host_keys/notes": "x"}
     assert carried_out("ssh-host-keys", image({**CLOUD, **stays, KEY: ssh.openssh()})) == [KEY]

@@ -15,6 +15,7 @@ PLUGINS = [plugin for plugin in load("img_tools.cleaners", "plan") if plugin.id 
 
 
 def test_all_of_ssh_goes_in_every_home(image):
+    """Cleanup defect 10: upstream removes authorized_keys of root, and no other file."""
     files = ["/root/.ssh/authorized_keys", "/srv/bob/.ssh/authorized_keys2",
              "/srv/bob/.ssh/id_ed25519", "/srv/bob/.ssh/old/known_hosts", "/srv/bob/.ssh/config",
              "/etc/skel/.ssh/authorized_keys"]
@@ -68,3 +69,7 @@ def test_the_plan_warns_that_nobody_will_get_in_again(image):
     assert "nobody can log in" in notes(image, "*")[0]
     assert notes(image, HASH) == []
     assert "nobody can log in" in notes(image, HASH, lock_root=True)[0]
+
+
+def test_without_keys_there_is_nothing_to_warn_of(image):
+    assert list(session.notes(image(), PLUGINS)) == []

@@ -1,13 +1,19 @@
 import os
 import socket
 
+from img_tools import cleaning
+from img_tools.plugins import load
+from img_tools.report import clean as views
 from tests.support import Fifo, Link, carried_out, check, plan
 
 ID = "0123456789abcdef0123456789abcdef"
 
 
 def test_all_but_what_systemd_keeps(image):
-    """Pitfall 12: services are running with their /tmp in systemd-private-*."""
+    """Cleanup defect 18: upstream leaves names that begin with a dot.
+
+    Pitfall 12: services are running with their /tmp in systemd-private-*.
+    """
     host = image({"/tmp/a/b": "x", "/var/tmp/.c": "x", "/etc/.x.swp": "x", "/etc/x.dpkg-old": "x",
                   f"/tmp/systemd-private-{ID}-ntp.service-AbCdEf/tmp": {}})
     assert carried_out("temp-files", host) == ["/etc/.x.swp", "/etc/x.dpkg-old", "/tmp/a",
@@ -45,3 +51,12 @@ def test_links_and_pipes_go_and_lead_nowhere(image):
     assert carried_out("temp-files", host) == ["/tmp/d", "/tmp/link", "/tmp/pipe", "/tmp/up"]
     assert host.root.read_text("/opt/acme/x") == "x"
     assert host.root.is_file("/etc/passwd")
+
+
+def test_a_crowd_of_files_goes_and_the_report_does_not_guess_its_size(image):
+    host = image({f"/tmp/f{number}": "x" for number in range(500)})
+    plugins = [one for one in load("img_tools.cleaners", "plan") if one.id == "temp-files"]
+    report = cleaning.report(host, plugins, dry_run=False)
+    assert report.verdict == "pass"
+    assert host.root.listdir("/tmp") == []
+    assert "DONE: 500 actions, more than 0 bytes freed." in views.render_text(report)

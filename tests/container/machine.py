@@ -26,8 +26,10 @@ BOOT_TIME = 60  # seconds; it takes two
 PATIENCE = 300  # seconds for a command
 ENVIRONMENT = ("HOME=/root", "LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
 
-# A cgroup2 of its own where systemd wants to find it, whatever this machine has mounted there.
-_NAMESPACES = ("unshare", "--mount", "--cgroup", "--propagation", "private", "sh", "-euc",
+# It ends with the tests, however they end, and finds a cgroup2 where systemd wants to have one,
+# whatever this machine has mounted there.
+_NAMESPACES = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--cgroup",
+               "--propagation", "private", "sh", "-euc",
                'umount --recursive --lazy /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; '
                'mkdir -p /run/systemd/nspawn; mount -t tmpfs none /run/systemd/nspawn; '
                'exec "$@"', "sh")
@@ -42,7 +44,7 @@ exec python3 -c 'from img_tools.cli.NAME import main; main()' "$@"
 def demand() -> None:
     """Raise trees.Unavailable unless containers can be booted here."""
     trees.demand()
-    for tool in ("systemd-nspawn", "nsenter", "ssh", "ssh-keygen"):
+    for tool in ("systemd-nspawn", "nsenter", "setpriv", "ssh", "ssh-keygen"):
         if shutil.which(tool) is None:
             raise trees.Unavailable(f"{tool} is not installed")
 

@@ -185,7 +185,7 @@ def test_machine_is_quiet_and_nothing_is_disabled(life: Life) -> None:
 
 
 def test_what_came_in_meanwhile_is_emptied_by_final(life: Life) -> None:
-    """Upstream empties the logs first and works for minutes after that, while scanners connect."""
+    """Cleanup defect 7: upstream empties the logs first and works on, while scanners connect."""
     (final,) = (one for one in life.report["cleaners"] if one["id"] == "final")
     assert {"/var/log/nginx/access.log", "/var/log/nginx/error.log"} <= {
         step["path"] for step in final["actions"] if step["outcome"] == "done"}

@@ -280,6 +280,57 @@ def test_a_long_list_is_cut_short_in_the_text_and_counted(tree):
     assert validated_clean(views.render_json(report))["cleaners"][0]["total"] == 26
 
 
+CROWDED = {f"/tmp/sess_{n}": "x" for n in range(3 * residue.CROWD)}
+
+
+def test_a_crowd_in_one_directory_goes_and_every_file_is_counted(image):
+    """Directories, links and files in use among them are treated as they are alone."""
+    host = image({**CROWDED, "/tmp/dir/x": "x", "/tmp/link": Link("/etc"), "/tmp/used": "x",
+                  "/tmp/pipe": Fifo(), "/tmp/lost+found/x": "x"})
+    plan = cleaner("temp-files", plan=lambda host: residue.actions(
+        host, "temp-files", spared=lambda path: path in ("/tmp", "/tmp/used")))
+    wanted = len(CROWDED) + 3
+    planned = run(host, plan, dry_run=True)
+    assert planned.results[0].counts == {Outcome.PLANNED: wanted}
+    report = run(host, plan)
+    assert report.results[0].counts == {Outcome.DONE: wanted}
+    assert report.results[0].size is None
+    assert sorted(os.listdir(at(host, "/tmp"))) == ["lost+found", "used"]
+    assert at(host, "/etc/passwd").exists()
+
+
+def test_failures_in_a_crowd_are_told_one_by_one(image, monkeypatch):
+    host = image(CROWDED)
+    real = os.unlink
+
+    def unlink(path: str, **options: Any) -> None:
+        if path in ("sess_7", "sess_8"):
+            raise PermissionError(1, "Operation not permitted")
+        if path == "sess_9":
+            real(path, **options)
+            raise FileNotFoundError(2, "No such file or directory")
+        real(path, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    report = run(host, topic("temp-files"))
+    assert report.results[0].counts == {
+        Outcome.DONE: len(CROWDED) - 3, Outcome.FAILED: 2, Outcome.ABSENT: 1}
+    assert {(step.action.path, step.error) for step in report.results[0].steps
+            if step.outcome is Outcome.FAILED} == {
+        (f"/tmp/sess_{n}", "Operation not permitted") for n in (7, 8)}
+    assert report.exit_code == 1
+
+
+def test_a_crowd_behind_somebody_elses_link_is_left_alone(image):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make a link of somebody else")
+    host = image({f"/srv/keep/{n}.log.1": "x" for n in range(2 * residue.CROWD)}
+                 | {"/var/log": Link("/srv/keep")})
+    os.lchown(at(host, "/var/log"), 1000, 1000)
+    run(host, topic("logs"))
+    assert len(os.listdir(at(host, "/srv/keep"))) == 2 * residue.CROWD
+
+
 # -- the report ------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -109,7 +109,7 @@ def test_schema_and_list():
 def test_progress_is_on_stderr_and_the_report_is_written_beside(arguments, place):
     done = call(arguments("one", "--yes", "-o", str(place / "a.json")))
     assert done.stderr == "img-clean: one: Clean one\n"
-    assert "DONE: 1 action." in done.stdout
+    assert "DONE: 1 action, " in done.stdout
     assert validated_clean((place / "a.json").read_text())["verdict"] == "pass"
 
 
@@ -202,3 +202,58 @@ def test_power_goes_off_only_when_all_went_well(monkeypatch, code, error, expect
     session._host = Host()  # type: ignore[assignment]
     assert session._power_off(code) == expected
     assert bool(calls) is called
+
+
+HOLDER = """
+import fcntl, sys
+file = open(sys.argv[1], "r+")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(place: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds dpkg's lock until its standard input is closed."""
+    build(place, {"/image/var/lib/dpkg/lock-frontend": ""})
+    lock = place / "image/var/lib/dpkg/lock-frontend"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, lock], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_whoever_changes_packages_is_waited_for(arguments, place, holder):
+    """Upstream runs apt at once: apt fails, and the cleaning goes on."""
+    process = subprocess.Popen(arguments("one", "--yes"), stdin=subprocess.DEVNULL, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr
+    said = process.stderr.readline()
+    assert f"(pid {holder.pid}) is changing packages" in said
+    assert "waiting" in said
+    assert (place / "image/tmp/one").exists()
+    holder.stdin.close()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert not (place / "image/tmp/one").exists()
+
+
+def test_waiting_comes_to_an_end(arguments, place, holder, monkeypatch):
+    monkeypatch.setattr(clean, "LOCK_WAIT", 0.0)
+    with pytest.raises(clean.Refused, match=rf"python\S* \(pid {holder.pid}\) is changing"):
+        clean.command.main(arguments("one", "--yes", "-q")[1:], standalone_mode=False)
+    assert (place / "image/tmp/one").exists()
+
+
+def test_an_upgrade_that_was_cut_short_is_refused(arguments, place):
+    """The cleaner temp-files would remove x.dpkg-new, which dpkg needs to go on."""
+    build(place, {"/image/var/lib/dpkg/updates/0001": "Package: x\n"})
+    done = call(arguments("one", "--yes"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "dpkg --configure -a" in done.stderr
+    assert "nothing was changed" in done.stderr
+    assert (place / "image/tmp/one").exists()
+    assert call(arguments("one", "--dry-run")).returncode == 0

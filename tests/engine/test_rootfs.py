@@ -572,3 +572,45 @@ def test_an_entry_says_what_it_is(tree):
     assert root.is_dir("/d")
     assert not root.is_file("/d")
     assert not root.is_dir("/nonesuch")
+
+
+def test_a_large_directory_is_listed_in_parts_and_nothing_is_missed(tree, monkeypatch):
+    """Also when what was listed is removed before the next part is read, as cleaning does."""
+    monkeypatch.setattr(rootfs, "LISTED", 7)
+    root = tree({f"/t/{n}": "x" for n in range(100)} | {f"/t/d{n}/x": "x" for n in range(20)})
+    assert len(list(root.walk("/t"))) == 140
+    names = []
+    for listing in root.listings("/t", deep=False):
+        assert len(listing.items) <= 7
+        for item in listing.items:
+            names.append(item.name)
+            if not item.is_dir(follow_symlinks=False):
+                os.unlink(f"{root.top}{listing.path}/{item.name}")
+    assert sorted(names) == sorted([*map(str, range(100)), *(f"d{n}" for n in range(20))])
+    assert {entry.path for entry in root.walk("/t")} == {
+        f"/t/d{n}{rest}" for n in range(20) for rest in ("", "/x")}
+
+
+def test_what_was_read_before_a_disk_broke_is_told_first(tree, monkeypatch):
+    root = tree({"/t/x": "", "/t/y": ""})
+    real = os.scandir
+
+    class Breaking:
+        def __init__(self, fd: int) -> None:
+            self._scan = real(fd)
+            self._left = 1
+
+        def __next__(self) -> object:
+            self._left -= 1
+            if self._left < 0:
+                raise OSError(5, "Input/output error")
+            return next(self._scan)
+
+        def close(self) -> None:
+            self._scan.close()
+
+    monkeypatch.setattr(os, "scandir", Breaking)
+    found: list[object] = []
+    with pytest.raises(Unreadable, match="/t: Input/output error"):
+        found.extend(root.walk("/t"))
+    assert len(found) == 1

@@ -277,4 +277,5 @@ def test_a_message_shows_the_beginning_of_a_long_command(run):
     with pytest.raises(CommandError) as raised:
         run("false", *(f"package{n}" for n in range(400)))
     assert str(raised.value).startswith("`false package0 package1 ")
-    assert str(raised.value).endswith(" ...` exited with 1") and len(str(raised.value)) < 400
+    assert str(raised.value).endswith(" ...` exited with 1")
+    assert len(str(raised.value)) < 400

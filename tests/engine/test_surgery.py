@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from img_tools import surgery
 from img_tools.rootfs import RootFS
 from img_tools.surgery import MAX_OPEN, SYSTEM, Surgeon
 from tests.support import Fifo, File, Link, build, needs
@@ -201,6 +203,48 @@ def test_odd_names_go(surgeon, top):
         surgeon.remove(f"/tmp/{name}")
     surgeon.remove("/tmp/t")
     assert os.listdir(top / "tmp") == []
+
+
+def test_many_files_of_one_directory_go_at_once(surgeon, top, outside):
+    """What does not simply go is named: a directory, a name that would lead out, what is gone."""
+    build(top, {"/tmp/a": "x", "/tmp/pipe": Fifo(), "/tmp/link": Link(f"{outside}/canary"),
+                "/tmp/dir/x": "x", "/tmp/kept": "x"})
+    odd = ("../outside/canary", "/etc", "..", ".", "", "x\0y", "dir/x")
+    rest = surgeon.unlink("/tmp", ("a", "pipe", "link", "dir", "none", *odd))
+    assert rest == {"dir", "none", *odd}
+    assert sorted(os.listdir(top / "tmp")) == ["dir", "kept"]
+    assert untouched(outside)
+
+
+@pytest.mark.parametrize("parent", ["/none", "/tmp/f", "/tmp/link", "/tmp/../tmp", "tmp"])
+def test_no_file_goes_where_the_directory_is_not_what_was_meant(surgeon, top, outside, parent):
+    build(top, {"/tmp/f": "x", "/tmp/link": Link(str(outside)), "/tmp/canary": "x"})
+    assert surgeon.unlink(parent, ("canary", "f")) == {"canary", "f"}
+    assert untouched(outside)
+    assert (top / "tmp/canary").exists()
+
+
+def test_sizes_of_very_many_files_are_not_told(surgeon, top, monkeypatch):
+    monkeypatch.setattr(surgery, "MEASURED", 10)
+    build(top, {f"/tmp/t/{n}": "123" for n in range(10)})
+    assert surgeon.remove("/tmp/t") == 30
+    build(top, {f"/tmp/t/{n}": "123" for n in range(11)})
+    assert surgeon.remove("/tmp/t") is None
+    assert os.listdir(top / "tmp") == []
+
+
+def test_deep_trees_go_where_directories_cannot_be_moved(surgeon, top, monkeypatch):
+    """An overlay does not move directories of its lower half (EXDEV)."""
+    def rename(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    build(top, {"/tmp/t": {}})
+    deep(top / "tmp/t", MAX_OPEN + 50)
+    monkeypatch.setattr(os, "rename", rename)
+    before = open_files()
+    surgeon.remove("/tmp/t")
+    assert os.listdir(top / "tmp") == []
+    assert open_files() <= before + 1
 
 
 def test_emptied_directories_stay_with_inode_and_mode(surgeon, top):

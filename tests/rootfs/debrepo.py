@@ -97,13 +97,26 @@ class Archive:
             os.utime(path, (date.timestamp(), date.timestamp()))
 
 
-def build_deb(where: Path, name: str, version: str, **fields: str) -> Path:
-    """A package without files but one; FIELDS are more of its control file (Depends="x")."""
+def build_deb(
+    where: Path, name: str, version: str, *, conffile: str = "", preinst: str = "", **fields: str
+) -> Path:
+    """A package with one file; FIELDS are more of its control file (Depends="x").
+
+    CONFFILE is a configuration file that it brings besides; its content is the version. PREINST is
+    the text of a script that dpkg runs before it unpacks it.
+    """
     deb = where / f"{name}_{version.replace(':', '%3a')}_all.deb"
     tree = where / f".{name}"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "usr/share" / name).mkdir(parents=True)
     (tree / "usr/share" / name / "version").write_text(version)
+    if conffile:
+        (tree / conffile[1:]).parent.mkdir(parents=True)
+        (tree / conffile[1:]).write_text(f"{version}\n")
+        (tree / "DEBIAN/conffiles").write_text(f"{conffile}\n")
+    if preinst:
+        (tree / "DEBIAN/preinst").write_text(preinst)
+        (tree / "DEBIAN/preinst").chmod(0o755)
     control: Mapping[str, str] = {
         "Package": name, "Version": version, "Architecture": "all",
         "Maintainer": "Toy <toy@example.org>", "Description": "toy",

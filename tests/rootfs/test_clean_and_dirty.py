@@ -174,7 +174,10 @@ ROWS = (
     row("machine-id", "machine-id-absent", "fail", {"/etc/machine-id": None}, alone=True),
     row("machine-id", "dbus-machine-id", "fail", {"/var/lib/dbus/machine-id": ID}),
     row("identity", "random-seed", "warn", {"/var/lib/systemd/random-seed": "x" * 512}),
-    row("identity", "dhcp-lease", "warn", {"/var/lib/dhcp/dhclient.eth0.leases": "lease {}\n"}),
+    row("network-leftovers", "dhcp-lease", "warn",
+        {"/var/lib/dhcp/dhclient.eth0.leases": "lease {}\n"}),
+    row("credentials", "cloud-token", "fail",
+        {"/root/.config/doctl/config.yaml": "access-token: none\n"}),
     row("identity", "docker-key", "fail", {"/etc/docker/key.json": "{}\n"}),
     # accounts
     row("accounts", "uid-zero-twin", "fail", {
