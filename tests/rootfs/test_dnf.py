@@ -4,38 +4,16 @@ from __future__ import annotations
 
 import gzip
 import re
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.rootfs import el, trees
-from tests.rootfs.conftest import Tree
-from tests.rootfs.debrepo import Key, served
+from tests.rootfs.debrepo import served
 from tests.rootfs.el import El
 
 UNPROVEN = "security-unproven-pending"
-
-
-@pytest.fixture(scope="session")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Key]:
-    """The key that signs the toy packages."""
-    made = Key.make(tmp_path_factory.mktemp("rpm-keys") / "known")
-    yield made
-    with suppress(FileNotFoundError):
-        subprocess.run(["gpgconf", "--homedir", str(made.home), "--kill", "gpg-agent"],
-                       check=False, capture_output=True)
-
-
-@pytest.fixture
-def make(tree: Tree, key: Key) -> Callable[..., El]:
-    """make("dnf4", "rocky-9") -> such a system without a package."""
-    def made(tool: str, release: str = "rocky-9") -> El:
-        return El(tree(el.SUITES[tool], tool), tool, key, release)
-
-    return made
 
 
 @pytest.fixture(params=el.SUITES)
