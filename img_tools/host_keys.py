@@ -48,5 +48,21 @@ def _makers(root: RootFS, units: Units) -> Iterator[bool]:
             # ConditionFirstBoot holds only while machine-id is missing or "uninitialized".
             yield bool(MAKES_KEYS.search(text)) and "ConditionFirstBoot=yes" not in text and (
                 not name.endswith(".service") or units.starts(name))
+    yield _sshd_itself(root, units)
     script = scripts.read(root, "/etc/rc.local")
     yield bool(script and script.text and not script.flaws and MAKES_KEYS.search(script.text))
+
+
+def _sshd_itself(root: RootFS, units: Units) -> bool:
+    """True when sshd's own service makes the keys that it lacks, as on the RHEL family.
+
+    Its unit wants sshd-keygen, which leaves it to cloud-init only where that runs.
+    """
+    for name in ("sshd.service", "ssh.service"):
+        path = units.file(name)
+        if path and units.starts(name) and root.is_file(path):
+            wanted = re.findall(r"^(?:Wants|Requires)=.*?(sshd-keygen[\w.@-]*)",
+                                root.read_text(path, limit=HEAD), re.M)
+            return any(units.file(unit) and units.state(unit) != "masked" for unit in wanted)
+    return units.starts("sshd") and root.is_file("/etc/init.d/sshd") and bool(
+        re.search(r"ssh-keygen", root.read_text("/etc/init.d/sshd", limit=HEAD)))

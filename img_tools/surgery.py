@@ -181,13 +181,15 @@ def _demand_plain(found: os.stat_result) -> None:
 
 
 def _keep_label(directory: int, name: str, draft: int) -> None:
-    """Give DRAFT the SELinux label of the file NAME that it will replace.
+    """Give DRAFT the SELinux label of the file NAME that it will replace, or of DIRECTORY.
 
-    A file with the label of its directory would be unreadable to the service that it is for.
+    In a mounted image nothing else does, and services may not read a file without a label.
     """
-    with contextlib.suppress(OSError):  # there is none, of neither file nor label
-        label = os.getxattr(f"/proc/self/fd/{directory}/{name}", _LABEL, follow_symlinks=False)
-        os.setxattr(draft, _LABEL, label)
+    here = f"/proc/self/fd/{directory}"
+    for path in (f"{here}/{name}", f"{here}/."):
+        with contextlib.suppress(OSError):  # there is no such file, or it has no label
+            os.setxattr(draft, _LABEL, os.getxattr(path, _LABEL, follow_symlinks=False))
+            return
 
 
 _LABEL = "security.selinux"
