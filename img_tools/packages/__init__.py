@@ -103,7 +103,9 @@ class Busy(Undecided):
 class PackageManager(Protocol):
     """What a backend offers. A query that failed raises Undecided; it never looks empty."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The command: apt, dnf, dnf5 or yum."""
 
     @property
     def installed(self) -> Mapping[str, Installed]:

@@ -69,7 +69,8 @@ def packages(run: Runner, env: Mapping[str, str]) -> tuple[Installed, ...]:
     found = [_package(line) for line in done.stdout.splitlines() if not line.startswith(_KEY)]
     if not found:
         raise Undecided("rpm lists no package: its database is empty or damaged")
-    return tuple(sorted(found, key=cmp_to_key(lambda one, two: compare(two.version, one.version))))
+    newest = cmp_to_key(compare)
+    return tuple(sorted(found, key=lambda item: newest(item.version), reverse=True))
 
 
 def _package(line: str) -> Installed:

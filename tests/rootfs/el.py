@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.rootfs import running
 from tests.rootfs.clean import FIRST_BOOT
@@ -109,10 +110,10 @@ class Repo:
         """Its directory."""
         return self.tree / "srv/repos" / self.name
 
-    def add(self, name: str, evr: str, **what: str) -> None:
+    def add(self, name: str, evr: str, **what: Any) -> None:
         """Build a package into it."""
         self.top.mkdir(parents=True, exist_ok=True)
-        build_rpm(self.top, name, evr, key=self.key, **what)  # type: ignore[arg-type]
+        build_rpm(self.top, name, evr, key=self.key, **what)
 
     def advise(self, advisory: str, kind: str, name: str, evr: str) -> None:
         """Let it publish an advisory: KIND is security, bugfix or enhancement."""
@@ -156,9 +157,9 @@ class El:
         self.repos[name] = Repo(self.tree, name, self.key)
         return self.repos[name]
 
-    def install(self, name: str, evr: str, **what: str) -> None:
+    def install(self, name: str, evr: str, **what: Any) -> None:
         """Put a package onto the tree with rpm."""
-        built = build_rpm(self.tree / "srv", name, evr, key=self.key, **what)  # type: ignore[arg-type]
+        built = build_rpm(self.tree / "srv", name, evr, key=self.key, **what)
         self.chroot("rpm", "-i", "--nosignature", "--nodeps", f"/srv/{built.name}")
         built.unlink()
 

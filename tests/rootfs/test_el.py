@@ -120,3 +120,23 @@ def test_stopped_while_it_fetches(
         assert stop(command, number, called, child=False) == 128 + number
     assert still_inside(system.tree) == []
     assert trees.differences(before, trees.manifest(system.tree)) == []
+
+
+def test_labels_of_selinux_stay(clean_system: El) -> None:
+    """Nothing relabels a mounted image, and /.autorelabel would make the first boot two."""
+    tree, label = clean_system.tree, "security.selinux"
+    identity, log = tree / "etc/machine-id", tree / "var/log/messages"
+    identity.write_text("uninitialised\n")
+    log.write_text("x")
+    for path, value in ((identity, b"system_u:object_r:machineid_t:s0\0"),
+                        (log, b"system_u:object_r:var_log_t:s0\0"),
+                        (tree / "etc", b"system_u:object_r:etc_t:s0\0")):
+        os.setxattr(path, label, value)
+    dirt.img_clean(tree, "--yes", "--only", "machine-id,logs")
+    assert (identity.read_text(), log.read_text()) == ("", "")
+    assert os.getxattr(identity, label) == b"system_u:object_r:machineid_t:s0\0"
+    assert os.getxattr(log, label) == b"system_u:object_r:var_log_t:s0\0"
+    identity.unlink()
+    dirt.img_clean(tree, "--yes", "--only", "machine-id")
+    assert os.getxattr(identity, label) == b"system_u:object_r:etc_t:s0\0"
+    assert not (tree / ".autorelabel").exists()
