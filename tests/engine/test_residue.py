@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from img_tools import residue
+from img_tools import matching, residue
 from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.model import Status, Undecided
 from tests.support import Fifo, File, Link, codes, mended_by
@@ -14,11 +14,11 @@ def catalogue(monkeypatch):
     """catalogue(row, ...): the only rows there are, for the topic "t"."""
 
     def use(*rows):
-        monkeypatch.setattr(residue, "CATALOGUE", rows)
-        residue._rules.cache_clear()
+        monkeypatch.setattr(matching, "CATALOGUE", rows)
+        matching._rules.cache_clear()
 
     yield use
-    residue._rules.cache_clear()
+    matching._rules.cache_clear()
 
 
 def row(pattern, treat=Treat.REMOVE, code="c", **fields):
@@ -74,8 +74,8 @@ def test_holds_passes_over_holes(image, catalogue):
 
 
 def test_holds_counts_what_is_too_large_to_tell(image, catalogue, monkeypatch):
-    monkeypatch.setattr(residue, "SEARCHED", 8)
-    monkeypatch.setattr(residue, "PIECE", 4)
+    monkeypatch.setattr(matching, "SEARCHED", 8)
+    monkeypatch.setattr(matching, "PIECE", 4)
     catalogue(row("/d/*", holds=b"x"))
     host = image({"/d/large": "a" * 100, "/d/small": "a" * 7})
     assert paths(host) == ["/d/large"]
