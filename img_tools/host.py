@@ -324,6 +324,7 @@ def _volatile() -> frozenset[int]:
 
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+CENTOS_6 = "/etc/centos-release"  # which has no os-release yet
 
 
 def _os_release(root: RootFS) -> OsRelease:
@@ -333,6 +334,8 @@ def _os_release(root: RootFS) -> OsRelease:
     it opens whatever is there, hence the look at it first (a FIFO would hang it).
     """
     path = next((path for path in OS_RELEASE if root.stat(path, follow=True)), None)
+    if path is None and root.is_file(CENTOS_6):
+        return _centos_6(root)
     if path is None:
         raise Undecided("there is no /etc/os-release: is this the root of an image?")
     root.read_bytes(path, limit=1 << 16)
@@ -353,3 +356,14 @@ def _os_release(root: RootFS) -> OsRelease:
         pretty_name=found.get("pretty_name") or found["id"],
         like=tuple(found.get("id_like", "").split()),
     )
+
+
+def _centos_6(root: RootFS) -> OsRelease:
+    """What /etc/centos-release says, through distro."""
+    root.read_bytes(CENTOS_6, limit=1 << 16)
+    found = LinuxDistribution(
+        distro_release_file=root.host_path(CENTOS_6), os_release_file=os.devnull,
+        include_lsb=False, include_uname=False, include_oslevel=False)
+    if not found.version():
+        raise Undecided(f"{CENTOS_6} names no release")
+    return OsRelease("centos", found.version(), found.name(pretty=True), ("rhel", "fedora"))

@@ -14,6 +14,8 @@ HEAD = 1 << 16  # bytes read of a unit
 MAKES_KEYS = re.compile(r"ssh-keygen\b.*\s-\w*A|dpkg-reconfigure\b.*\bopenssh-server|sshd-keygen")
 UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/ssh*.service.d/*.conf",
          "/usr/lib/systemd/system/sshd-keygen*.service")
+# From EL 8 on sshd-keygen does nothing where cloud-init runs.
+LEFT_TO_CLOUD_INIT = "/usr/lib/systemd/system/sshd-keygen@.service.d/*cloud-init*"
 
 
 def hindrance(
@@ -24,7 +26,10 @@ def hindrance(
     NO_CLOUD_INIT says why cloud-init would not run there.
     """
     why = no_cloud_init or _of_cloud_init(cloud)
-    return why if why and not any(_makers(root, units)) else None
+    if why is None or any(_makers(root, units)):
+        return None
+    left_to_it = no_cloud_init is None and any(root.glob(LEFT_TO_CLOUD_INIT))
+    return None if not left_to_it and _sshd_itself(root, units) else why
 
 
 def _of_cloud_init(cloud: CloudInit) -> str | None:
@@ -50,3 +55,15 @@ def _makers(root: RootFS, units: Units) -> Iterator[bool]:
                 not name.endswith(".service") or units.starts(name))
     script = scripts.read(root, "/etc/rc.local")
     yield bool(script and script.text and not script.flaws and MAKES_KEYS.search(script.text))
+
+
+def _sshd_itself(root: RootFS, units: Units) -> bool:
+    """True when sshd's own service makes the keys that it lacks, as on the RHEL family."""
+    for name in ("sshd.service", "ssh.service"):
+        path = units.file(name)
+        if path and units.starts(name) and root.is_file(path):
+            wanted = re.findall(r"^(?:Wants|Requires)=.*?(sshd-keygen[\w.@-]*)",
+                                root.read_text(path, limit=HEAD), re.M)
+            return any(units.file(unit) and units.state(unit) != "masked" for unit in wanted)
+    return units.starts("sshd") and root.is_file("/etc/init.d/sshd") and bool(
+        re.search(r"ssh-keygen", root.read_text("/etc/init.d/sshd", limit=HEAD)))
