@@ -47,7 +47,7 @@ lint: venv
 
 runtime: $(RUNTIME)/link
 
-$(RUNTIME)/link: packaging/runtime.py $(wildcard packaging/patches/*.patch)
+$(RUNTIME)/link: packaging/runtime.py packaging/sources.toml $(wildcard packaging/patches/*.patch)
 	$(PYTHON) packaging/runtime.py $(RUNTIME)
 
 # The hash seed shows in the order of sets, and so in the frozen code.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Build the Python that the packages bring: musl, zlib, CPython and psutil, linked static.
 
-    runtime.py DIRECTORY [--sources DIRECTORY]
+    runtime.py DIRECTORY
 
 Needs a Debian with gcc, make, musl-tools, linux-libc-dev, patch, xz-utils, pip and sources of apt;
 x86-64. About three minutes on two cores. What comes out, for link.py:
@@ -15,42 +15,21 @@ x86-64. About three minutes on two cores. What comes out, for link.py:
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-# Tarballs of upstream as Debian 13 has them; it keeps them for the life of the release.
-DEBIAN = {
-    "python3.13": ("python3.13_3.13.5.orig.tar.xz",
-                   "93e583f243454e6e9e4588ca2c2662206ad961659863277afcdb96801647d640"),
-    "zlib": ("zlib_1.3.dfsg+really1.3.1.orig.tar.gz",
-             "60dd315c07f616887caa029408308a018ace66e3d142726a97db164b3b8f69fb"),
-}
+PINNED = tomllib.loads((HERE / "sources.toml").read_text("utf-8"))
+DEBIAN, PYPI = PINNED["debian"], PINNED["pypi"]
 SUITE = "deb-src [signed-by={key}] http://deb.debian.org/debian trixie main\n"
 KEY = "/usr/share/keyrings/debian-archive-keyring.gpg"
-
-# psutil and PyYAML are built from C, too: of PyYAML we take the Python half alone.
-PYPI = {
-    "psutil": ("psutil-7.2.2.tar.gz",
-               "0746f5f8d406af344fd547f1c8daa5f5c33dbc293bb8d6a16d80b4bb88f59372"),
-    "click": ("click-8.5.1-py3-none-any.whl",
-              "8bb5376d2006950386f8c6427613334a2acadc5f559cb80e638d00b4df957e37"),
-    "distro": ("distro-1.9.0-py3-none-any.whl",
-               "7bffd925d65168f85027d8da9af6bddab658135b840670a223589bc0c8ef02b2"),
-    "packaging": ("packaging-26.3-py3-none-any.whl",
-                  "d7193f7c8e4e93f444fde0262bf90af30e16fa0ad0ad44cb553c87339b23cd1c"),
-    "pyyaml": ("pyyaml-6.0.4-cp313-cp313-manylinux2014_x86_64.manylinux_2_17_x86_64"
-               ".manylinux_2_28_x86_64.whl",
-               "50588147ab2c6a59b5f990a4905db80899a6c2bd197e046a6201f1e67587e794"),
-}
 
 # Parts of the standard library that are left out: they need a library that is not linked in, or
 # are of no use to a program without a screen, a network of its own and a dynamic linker.
@@ -58,8 +37,7 @@ UNUSED_EXTENSIONS = (
     "_asyncio _bz2 _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _ctypes "
     "_curses _curses_panel _dbm _decimal _gdbm _hashlib _interpchannels _interpqueues "
     "_interpreters _lsprof _lzma _multibytecodec _multiprocessing _posixshmem _sqlite3 _ssl "
-    "_statistics _tkinter _uuid _zoneinfo nis ossaudiodev readline spwd xxlimited xxlimited_35 "
-    "xxsubtype"
+    "_statistics _tkinter _uuid _zoneinfo readline xxlimited xxlimited_35 xxsubtype"
 ).split()
 
 FLAGS = [
@@ -97,15 +75,14 @@ def run(*command: str | Path, cwd: Path, log: Path | None = None) -> str:
 def fetch(place: Path) -> None:
     """Bring what is missing of the pinned sources to PLACE, and verify all of them."""
     place.mkdir(parents=True, exist_ok=True)
-    wanted = {name: [*DEBIAN, *PYPI][index]
-              for index, (name, _) in enumerate([*DEBIAN.values(), *PYPI.values()])}
-    missing = [package for name, package in wanted.items() if not (place / name).exists()]
-    fetch_debian(place, [package for package in missing if package in DEBIAN])
-    fetch_pypi(place, [package for package in missing if package in PYPI])
+    fetch_debian(place, [package for package, (name, _) in DEBIAN.items()
+                         if not (place / name).exists()])
+    fetch_pypi(place, [package for package, (name, _) in PYPI.items()
+                       if not (place / name).exists()])
     for name, digest in [*DEBIAN.values(), *PYPI.values()]:
         path = place / name
         if not path.exists():
-            sys.exit(f"{name}: not in the registry any more; pin another version in {__file__}")
+            sys.exit(f"{name}: not in the registry any more; pin another in sources.toml")
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             path.rename(path.with_name(path.name + ".wrong"))
             sys.exit(f"{name}: wrong checksum")
@@ -142,12 +119,11 @@ def fetch_pypi(place: Path, packages: list[str]) -> None:
 
 def retry(*command: str | Path, cwd: Path) -> None:
     """Run COMMAND in the builder's environment (proxies, pip's configuration), twice if need be."""
-    for last in (False, True):
+    for _ in range(2):
         done = subprocess.run([*map(str, command)], cwd=cwd, stdin=subprocess.DEVNULL, check=False)
         if done.returncode == 0:
             return
-        if last:
-            sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}")
+    sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}")
 
 
 def unpack(archive: Path, place: Path) -> Path:
@@ -224,8 +200,7 @@ def build_psutil(build: Path, archive: Path, cc: Path, python: Path) -> list[Pat
 
 def collect(build: Path, sources: Path, python: Path) -> None:
     """Python modules into lib/, licences into licences/."""
-    lib, licences = build / "lib", build / "licences"
-    for directory in (lib, licences):
+    for directory in (lib := build / "lib", licences := build / "licences"):
         shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(python / "Lib", lib, ignore=shutil.ignore_patterns("test", "idlelib"))
     for data in python.glob("build/lib.*/_sysconfigdata_*.py"):
@@ -242,9 +217,7 @@ def collect(build: Path, sources: Path, python: Path) -> None:
                     elif "LICEN" in member or "COPYING" in member:
                         text = licences / f"{package}{Path(member).suffix.replace('.txt', '')}"
                         text.write_bytes(wheel.read(member))
-    with tarfile.open(sources / PYPI["psutil"][0]) as archive:
-        text = archive.extractfile(f"{PYPI['psutil'][0].removesuffix('.tar.gz')}/LICENSE")
-        (licences / "psutil").write_bytes(text.read() if text else b"")
+    shutil.copy(build / "psutil-source/LICENSE", licences / "psutil")
     shutil.copy(python / "LICENSE", licences / "python")
     shutil.copy(python / "Doc/license.rst", licences / "python-parts")  # expat, HACL*, mimalloc...
     shutil.copy(build / "zlib/LICENSE", licences / "zlib")
@@ -253,13 +226,8 @@ def collect(build: Path, sources: Path, python: Path) -> None:
 
 def main() -> None:
     """Fetch, build, and write down what link.py needs."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--sources", type=Path)
-    arguments = parser.parse_args()
-    build = arguments.directory.resolve()
-    sources = (arguments.sources or build / "sources").resolve()
-    build.mkdir(parents=True, exist_ok=True)
+    build = Path(sys.argv[1]).resolve()
+    sources = build / "sources"
     fetch(sources)
     cc = compiler(build)
     zlib = build_zlib(build, sources / DEBIAN["zlib"][0], cc)
