@@ -27,12 +27,34 @@ _SESSIONS = re.compile(r"\n*Log started:.*?\nLog ended:[^\n]*(?:\n|$)|[^\n]*\n|[
 _DEBIAN = {"/var/log/dpkg.log": _LINES, "/var/log/apt/history.log": _STANZAS,
            "/var/log/apt/term.log": _SESSIONS, "/var/lib/dpkg/status-old": _STANZAS}
 _RED_HAT = dict.fromkeys(("/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/yum.log",
-                          "/var/log/dnf.librepo.log", "/var/log/hawkey.log"), _LINES)
+                          "/var/log/dnf.librepo.log", "/var/log/hawkey.log", "/var/log/dnf5.log",
+                          "/usr/lib/sysimage/libdnf5/packages.toml",
+                          "/usr/lib/sysimage/libdnf5/nevras.toml"), _LINES)
 _DEBIAN_CACHES = ("/var/cache/apt/archives/img-tools_*.deb", "/var/cache/apt/pkgcache.bin",
                   "/var/cache/apt/srcpkgcache.bin")  # apt makes its caches anew
 _RED_HAT_CACHES = ("/var/cache/dnf/*/packages/img-tools-*.rpm",
                    "/var/cache/libdnf5/*/packages/img-tools-*.rpm",
-                   "/var/cache/yum/*/*/*/packages/img-tools-*.rpm")
+                   "/var/cache/yum/*/*/*/packages/img-tools-*.rpm",
+                   "/var/lib/yum/yumdb/i/*-img-tools-*")
+
+# dnf 4 keeps why each package is there in its history, so that the file must stay. No SQLite comes
+# with us; dnf's own Python has it. VACUUM, since deleted rows stay in the file until then.
+_HISTORY = "/var/lib/dnf/history.sqlite"
+_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3")
+_FORGET = f"""
+import sqlite3
+base = sqlite3.connect("{_HISTORY}")
+base.executescript('''
+    CREATE TEMP TABLE ours AS SELECT item_id FROM rpm WHERE name = "{PACKAGE}";
+    DELETE FROM trans_item WHERE item_id IN ours;
+    DELETE FROM rpm WHERE item_id IN ours;
+    DELETE FROM item WHERE id IN ours;
+    DELETE FROM console_output WHERE line LIKE "%{PACKAGE}%";
+    UPDATE trans SET cmdline = "" WHERE cmdline LIKE "%{PACKAGE}%";
+    VACUUM;
+''')
+base.close()
+"""  # noqa: S608
 
 
 def refusal() -> str | None:
@@ -69,6 +91,9 @@ def plan(host: Host) -> Iterator[Action]:
         yield from _without_traces(host, _RED_HAT, Run(
             ("rpm", "-e", PACKAGE), "the program is no longer needed"))
         yield Run(("rpm", "--rebuilddb"), "deleted records stay in the database until then")
+        python = next(filter(host.root.exists, _PYTHONS), None)
+        if python and host.root.is_file(_HISTORY):
+            yield Run((python, "-c", _FORGET), "dnf's history tells that img-tools was here")
         yield from _found(host, _RED_HAT_CACHES)
     else:
         links = (os.path.join(os.path.dirname(program), name) for name in COMMANDS)

@@ -9,8 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging import el
 from tests.rootfs import trees
+from tests.rootfs.conftest import rpm_key  # noqa: F401 - a fixture
+from tests.rootfs.debrepo import Key
+from tests.rootfs.el import El
+
+# The smallest Debian, of the next release.
+trees.RECIPES["minbase"] = f"""
+    mmdebstrap --quiet --variant=minbase --components=main SUITE "$1" \\
+        "deb {trees.MIRROR} SUITE main" </dev/null
+"""
+UBUNTU = """NAME="Ubuntu"
+ID=ubuntu
+ID_LIKE=debian
+VERSION_ID="24.04"
+VERSION_CODENAME=noble
+"""
+SOURCES = {"forky": ("forky", "minbase"), "ubuntu": ("trixie", "stale"), "el": ("bookworm", "dnf4")}
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -64,19 +79,34 @@ def _trees() -> None:
 
 @pytest.fixture
 def tree(_trees: None, tmp_path: Path) -> Iterator[Tree]:
-    """tree("bookworm") -> a copy of that tree without a Python; tree("el") -> one with rpm."""
+    """tree("bookworm") -> a copy of that tree without a Python; "ubuntu" has its os-release."""
     with contextlib.ExitStack() as stack:
-        def lend(suite: str) -> Path:
-            place = tmp_path / suite
+        def lend(name: str) -> Path:
+            place = tmp_path / name
             place.mkdir()
-            source = el.pristine() if suite == "el" else trees.pristine(suite, "stale")
+            source = trees.pristine(*SOURCES.get(name, (name, "stale")))
             top = stack.enter_context(trees.copy(source, place))
-            if suite != "el":  # there dnf needs it
+            if name == "ubuntu":
+                (top / "usr/lib/os-release").write_text(UBUNTU)
+            if name != "el":  # there dnf needs it
                 for path in top.glob("usr/bin/python3*"):
                     path.rename(top / "srv" / path.name)
             return top
 
         yield lend
+
+
+@pytest.fixture
+def rocky(tree: Tree, rpm_key: Key) -> El:  # noqa: F811
+    """A tree like Rocky Linux 9, with real rpm and dnf and a security update to come."""
+    system = El(tree("el"), "dnf4", rpm_key)
+    system.stock()
+    system.install("toyssl", "1.0-1.el9")
+    updates = system.repo("updates")
+    updates.add("toyssl", "1.0-2.el9")
+    updates.advise("TOYSA-2026:1", "security", "toyssl", "1.0-2.el9")
+    system.publish()
+    return system
 
 
 @pytest.fixture

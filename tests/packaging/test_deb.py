@@ -1,4 +1,4 @@
-"""The .deb in Debian 11, 12 and 13 without a Python: it comes, works, and leaves nothing."""
+"""The .deb in each Debian and in an Ubuntu, without a Python: it comes, works, leaves nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from img_tools import __version__
 from tests.packaging.support import content, inside, naming, run, succeed
 from tests.rootfs import trees
 
@@ -15,9 +16,9 @@ MB = 1_000_000
 BOOKS = ("/var/log/dpkg.log", "/var/lib/dpkg/status-old")
 
 
-@pytest.fixture(params=trees.SUITES)
-def debian(request, tree, deb) -> Path:
-    """A tree of each release, with the package in /run/in, which is not part of it."""
+@pytest.fixture(params=[*trees.SUITES, "forky", "ubuntu"])
+def debian(request, tree) -> Path:
+    """A tree of each."""
     return tree(request.param)
 
 
@@ -63,6 +64,40 @@ def test_it_works_and_a_purge_leaves_nothing(debian, deb):
     inside(debian, "dpkg", "--purge", "img-tools")
     assert inside(debian, "dpkg-query", "-W") == packages
     assert content(debian, *BOOKS) == before
+
+
+@pytest.mark.parametrize("edited", [True, False], ids=["edited", "not-edited"])
+def test_an_upgrade_keeps_what_was_set_and_takes_what_was_not(tree, deb, edited):
+    top = tree("bookworm")
+    install(top, older(deb, top / "srv/older"))
+    policy, gone = top / "etc/img-tools/policy.toml", top / "usr/share/doc/img-tools/gone"
+    assert gone.exists()
+    if edited:
+        policy.write_text('disabled = ["boot"]\n')
+    plugin = top / "etc/img-tools/checks/vendor.py"
+    plugin.write_text('"""One"""\ndef check(host): ...\n')
+    shutil.copy(deb, top / "srv/newer.deb")
+    inside(top, "dpkg", "--force-confdef", "--force-confold", "-i", "/srv/newer.deb")
+    assert inside(top, "dpkg-query", "-W", "img-tools") == f"img-tools\t{__version__}\n"
+    assert inside(top, "img-check", "--version") == f"img-check {__version__}\n"
+    assert not gone.exists()
+    assert "vendor " in inside(top, "img-check", "--list")
+    assert policy.read_text() == 'disabled = ["boot"]\n' if edited else (
+        policy.read_text() != "# older\n")
+    inside(top, "dpkg", "--purge", "img-tools")
+    assert naming(top / "etc", b"img-tools") == []
+
+
+def older(deb: Path, place: Path) -> Path:
+    """The package as if it were of an earlier version, with other files."""
+    succeed("dpkg-deb", "-R", deb, place)
+    control = place / "DEBIAN/control"
+    control.write_text(control.read_text().replace(f"Version: {__version__}", "Version: 0.0.1"))
+    (place / "etc/img-tools/policy.toml").write_text("# older\n")
+    (place / "usr/share/doc/img-tools/gone").write_text("older\n")
+    succeed("dpkg-deb", "-Znone", "--root-owner-group", "-b", place, place.with_suffix(".deb"))
+    shutil.rmtree(place)
+    return place.with_suffix(".deb")
 
 
 # What apt has when it installs anything, and makes anew as it likes; none of it may name us.

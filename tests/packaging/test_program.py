@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from img_tools import __version__
 from tests.packaging.support import like_linux_2_6_32, run, succeed
 from tests.support import build, dpkg, validated
 
+ROOT = Path(__file__).parents[2]
 MB = 1_000_000
 
 
@@ -164,6 +166,27 @@ def plugin(single: Path, tmp_path: Path, root: None):
 
 def test_every_module_that_it_brings_can_be_imported(plugin):
     assert plugin(body=ALL) == (0, "none", "")
+
+
+IMPORT = """
+    import importlib
+    for name in {names}:
+        importlib.import_module(name)
+    yield warn("imported", "all")
+"""
+
+
+def test_whatever_the_program_imports_it_brings(plugin):
+    """Also what is imported only when it is needed, which --list and --help do not show."""
+    names = set()
+    for path in (ROOT / "img_tools", ROOT / "checks", ROOT / "cleaners"):
+        for source in path.rglob("*.py"):
+            for node in ast.walk(ast.parse(source.read_bytes())):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    names.add(node.module)
+    assert plugin(body=IMPORT.format(names=sorted(names))) == (0, "all", "")
 
 
 def test_a_plugin_has_psutil_and_yaml_and_deep_recursion_in_threads(plugin):

@@ -7,23 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from img_tools import __version__
 from tests.packaging.support import content, inside, naming, run, succeed
+from tests.rootfs import running
+from tests.rootfs.el import IDS, El
+from tests.support import validated
 
 MB = 1_000_000
 DATABASE = ("/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite-shm",
             "/var/lib/rpm/rpmdb.sqlite-wal", "/var/lib/rpm/.rpm.lock")  # compared by what is in it
-
-
-@pytest.fixture
-def rocky(tree, rpm) -> Path:
-    top = tree("el")
-    shutil.copy(rpm, top / "srv/img-tools.rpm")
-    database = top / "var/lib/rpm"  # an overlay cannot rename what lies below it, as rpm does
-    shutil.copytree(database, top / "srv/rpm")
-    shutil.rmtree(database)
-    shutil.copytree(top / "srv/rpm", database)
-    shutil.rmtree(top / "srv/rpm")
-    return top
+# What dnf writes when it installs anything; none of it may name us.
+DNF = ("/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log",
+       "/var/log/hawkey.log", "/var/lib/dnf/history.sqlite", "/var/lib/dnf/history.sqlite-shm",
+       "/var/lib/dnf/history.sqlite-wal", "/var/lib/dnf")
 
 
 def test_it_requires_rpm_alone_and_is_small(rpm):
@@ -42,29 +38,89 @@ def test_rpmlint_finds_nothing(rpm):
     assert "0 errors, 0 warnings" in done.stdout, done.stdout
 
 
-def test_it_works_and_leaves_nothing(rocky):
-    (rocky / "srv/img-tools.rpm").rename(rocky / "img-tools.rpm")
-    before, packages = content(rocky, *DATABASE), inside(rocky, "rpm", "-qa")
-    inside(rocky, "rpm", "-i", "/img-tools.rpm")
+def packages(system: El) -> list[str]:
+    return sorted(inside(system.tree, "rpm", "-qa").splitlines())
+
+
+def test_it_works_and_leaves_nothing(rocky, rpm):
+    top, before, others = rocky.tree, content(rocky.tree, *DATABASE), packages(rocky)
+    shutil.copy(rpm, top / "img-tools.rpm")
+    inside(top, "rpm", "-i", "/img-tools.rpm")
+    (top / "img-tools.rpm").unlink()
     for command in ("img-check", "img-clean"):
-        assert inside(rocky, command, "--list").splitlines()
-    assert inside(rocky, "rpm", "-V", "img-tools") == ""
-    assert (rocky / "usr/share/licenses/img-tools/LICENSE").exists()
-    found = run("chroot", rocky, "img-check", "--no-refresh", "--only", "shell-history,os-release")
+        assert inside(top, command, "--list").splitlines()
+    assert inside(top, "rpm", "-V", "img-tools") == ""
+    assert (top / "usr/share/licenses/img-tools/LICENSE").exists()
+    found = run("chroot", top, "img-check", "--no-refresh", "--only", "shell-history,os-release")
     assert found.returncode == 0, found.stdout + found.stderr
-    inside(rocky, "rpm", "-e", "img-tools")
-    assert inside(rocky, "rpm", "-qa") == packages
-    assert content(rocky, *DATABASE) == before
+    inside(top, "rpm", "-e", "img-tools")
+    assert packages(rocky) == others
+    assert content(top, *DATABASE) == before
 
 
-def test_self_remove_leaves_no_trace(rocky):
-    package = rocky / "srv/img-tools.rpm"
-    before, packages = content(rocky, *DATABASE, "/srv/img-tools.rpm"), inside(rocky, "rpm", "-qa")
-    inside(rocky, "rpm", "-i", "/srv/img-tools.rpm")
-    package.unlink()
-    (rocky / "etc/img-tools/checks/vendor.py").write_text('"""One"""\ndef check(host): ...\n')
-    inside(rocky, "img-clean", "--yes", "--only", "mail-and-spools", "--self-remove")
-    assert inside(rocky, "rpm", "-qa") == packages
-    assert naming(rocky, b"img-tools") == []
-    assert content(rocky, *DATABASE) == {
-        name: facts for name, facts in before.items() if name != b"/srv/img-tools.rpm"}
+def test_it_reads_the_databases_of_rpm_and_dnf_as_the_one_from_source_does(rocky, rpm, single):
+    """From outside as the single file; and from inside, where the package is one more."""
+    told = rocky.check().found()
+    assert ("security-updates", "security-update-pending", "fail") in told
+    packed = running.checked([str(single), "img-check", "--root", str(rocky.tree), "--only", IDS,
+                              "--format", "json"])
+    assert packed.found() == told
+    shutil.copy(rpm, rocky.tree / "srv/img-tools.rpm")
+    inside(rocky.tree, "rpm", "-i", "/srv/img-tools.rpm")
+    within = run("unshare", "--net", "chroot", rocky.tree, "img-check", "--only", IDS,
+                 "--format", "json")
+    assert within.stderr == ""
+    report = running.Checked(within.returncode, validated(within.stdout))
+    assert ("security-updates", "security-update-pending", "fail") in report.found()
+    assert [result["id"] for result in report.report["checks"] if result["status"] == "error"] == []
+
+
+def test_dnf_installs_and_upgrades_it_and_keeps_what_was_set(rocky, rpm):
+    top = rocky.tree
+    older = rebuilt(rpm, top / "srv/older", "0.0.1")
+    rocky.chroot("dnf", "-y", "install", f"/srv/older/{older.name}")
+    (top / "etc/img-tools/policy.toml").write_text('disabled = ["boot"]\n')
+    (top / "etc/img-tools/checks/vendor.py").write_text('"""One"""\ndef check(host): ...\n')
+    shutil.copy(rpm, top / "srv/newer.rpm")
+    rocky.chroot("dnf", "-y", "install", "/srv/newer.rpm")
+    assert f"img-tools-{__version__}-1" in inside(top, "rpm", "-q", "img-tools")
+    assert inside(top, "img-check", "--version") == f"img-check {__version__}\n"
+    assert (top / "etc/img-tools/policy.toml").read_text() == 'disabled = ["boot"]\n'
+    assert "vendor " in inside(top, "img-check", "--list")
+    assert list(top.glob("etc/img-tools/*.rpm*")) == []
+
+
+def rebuilt(rpm: Path, place: Path, version: str) -> Path:
+    """The package once more, as if it were VERSION."""
+    stage = place / "stage"
+    stage.mkdir(parents=True)
+    succeed("sh", "-c", 'rpm2cpio "$0" | cpio --quiet -idm', rpm, cwd=stage)
+    spec = place / "older.spec"
+    files = [f"/{path.relative_to(stage)}" for path in stage.rglob("*")
+             if not path.is_dir() and path.name != "policy.toml"]
+    spec.write_text("\n".join([
+        "Name: img-tools", f"Version: {version}", "Release: 1", "Summary: older", "License: x",
+        "AutoReqProv: no", "%global __os_install_post %{nil}", "%global debug_package %{nil}",
+        "%description", "older", "%install", f"mkdir -p %{{buildroot}} && cp -a {stage}/. "
+        "%{buildroot}/", "%files", "%config(noreplace) /etc/img-tools/policy.toml",
+        "%dir /etc/img-tools/checks", "%dir /etc/img-tools/cleaners", *files, ""]))
+    succeed("rpmbuild", "-bb", "--quiet", "--define", f"_topdir {place}", spec)
+    (built,) = place.glob("RPMS/*/*.rpm")
+    return built.rename(place / built.name)
+
+
+@pytest.mark.parametrize("installed", [("rpm", "-i"), ("dnf", "-y", "install")],
+                         ids=["rpm", "dnf"])
+def test_self_remove_leaves_no_trace(rocky, rpm, installed):
+    top = rocky.tree
+    others = packages(rocky)
+    rocky.chroot("dnf", "-q", "makecache")
+    before = content(top, *DATABASE, *DNF)
+    shutil.copy(rpm, top / "srv/img-tools.rpm")
+    rocky.chroot(*installed, "/srv/img-tools.rpm")
+    (top / "srv/img-tools.rpm").unlink()
+    (top / "etc/img-tools/checks/vendor.py").write_text('"""One"""\ndef check(host): ...\n')
+    inside(top, "img-clean", "--yes", "--only", "mail-and-spools", "--self-remove")
+    assert packages(rocky) == others
+    assert naming(top, b"img-tools") == []
+    assert content(top, *DATABASE, *DNF) == before
