@@ -16,7 +16,8 @@ from tests.rootfs.el import El
 
 # The smallest Debian, of the next release.
 trees.RECIPES["minbase"] = f"""
-    mmdebstrap --quiet --variant=minbase --components=main SUITE "$1" \\
+    mmdebstrap --quiet --variant=minbase --components=main \\
+        --aptopt='Acquire::Check-Valid-Until "false"' SUITE "$1" \\
         "deb {trees.MIRROR} SUITE main" </dev/null
 """
 UBUNTU = """NAME="Ubuntu"
@@ -100,6 +101,9 @@ def tree(_trees: None, tmp_path: Path) -> Iterator[Tree]:
 def rocky(tree: Tree, rpm_key: Key) -> El:  # noqa: F811
     """A tree like Rocky Linux 9, with real rpm and dnf and a security update to come."""
     system = El(tree("el"), "dnf4", rpm_key)
+    database = system.tree / "var/lib/rpm"  # an overlay renames no directory that lies below it
+    database.rmdir()
+    database.mkdir()
     system.stock()
     system.install("toyssl", "1.0-1.el9")
     updates = system.repo("updates")

@@ -19,7 +19,8 @@ DATABASE = ("/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite-shm",
 # What dnf writes when it installs anything; none of it may name us.
 DNF = ("/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log",
        "/var/log/hawkey.log", "/var/lib/dnf/history.sqlite", "/var/lib/dnf/history.sqlite-shm",
-       "/var/lib/dnf/history.sqlite-wal", "/var/lib/dnf")
+       "/var/lib/dnf/history.sqlite-wal", "/var/lib/dnf",
+       "/var/cache/dnf/tempfiles.json")
 
 
 def test_it_requires_rpm_alone_and_is_small(rpm):
