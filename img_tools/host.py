@@ -38,7 +38,7 @@ from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
 from img_tools.packages import Repository, Update
-from img_tools.rootfs import RootFS
+from img_tools.rootfs import LinkLoop, RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
 from img_tools.ssh_access import Lock
@@ -206,7 +206,9 @@ class Host:
             pass
         except Undecided as undecided:  # must not hide what lies in the homes
             trouble = str(undecided)
-        return ssh_store.Store(self.root, self.homes, config, self.volatile, trouble)
+        names = frozenset(name for account in self.accounts.all
+                          for name in (account.name, str(account.uid)))
+        return ssh_store.Store(self.root, self.homes, config, self.volatile, trouble, names)
 
     @once
     def cloud(self) -> cloud.CloudInit:
@@ -305,7 +307,10 @@ def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
     seen: set[str] = set()
     pairs = [(account.home, account.name) for account in known.all]
     for home, name in [("/root", "root"), *pairs, ("/etc/skel", "skel")]:
-        path = root.resolve(home)
+        try:
+            path = root.resolve(home)
+        except LinkLoop:
+            continue  # nothing can lie there
         if path not in seen and home.startswith("/") and root.is_dir(path):
             seen.add(path)
             yield Home(path, name)
