@@ -20,7 +20,7 @@ from img_tools.actions import Action, Empty, Remove, RemoveFiles, Truncate
 from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.host import Home, Host
 from img_tools.model import Finding, Undecided, printable
-from img_tools.rootfs import Entry, LinkLoop, Listing, Unreadable
+from img_tools.rootfs import Entry, LinkLoop, Listing, Unreadable, literal
 
 __all__ = ["Match", "Residue", "Treat", "describes", "findings", "listed", "matches"]
 
@@ -238,7 +238,7 @@ def _in_home(host: Host, home: Home, rules: list[_Rule], seen: set[str]) -> Iter
             continue
         if f"{home.path}/{tail}" in seen:
             continue
-        for found in host.root.glob(f"{base}/{tail}"):
+        for found in host.root.glob(f"{literal(base)}/{tail}"):
             entry = _target(host, rule, found)
             if (entry is not None and not rule.keeps(entry.path, entry.is_dir)
                     and _counts(host, rule, entry)):
