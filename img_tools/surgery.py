@@ -87,12 +87,12 @@ class Surgeon:
     def remove(self, path: str) -> int | None:
         """Remove the file, link or tree at PATH."""
         parent, name = _take_apart(path)
+        _spare_system(path)  # a link too: /bin is one to usr/bin
         fd = self._directory(parent)
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
             os.unlink(name, dir_fd=fd)
             return found.st_size if stat.S_ISREG(found.st_mode) else 0
-        _spare_system(path)
         return _remove_tree(name, fd)
 
     def empty(self, path: str) -> int | None:
