@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from img_tools import (
     firewall,
     host_keys,
     inuse,
+    mounts,
     onboot,
     packages,
     policy,
@@ -116,8 +118,24 @@ class Host:
 
     @cached_property  # asked once a file, and two threads find the same
     def volatile(self) -> frozenset[int]:
-        """Devices (st_dev) of file systems that live in memory: no snapshot holds what is there."""
-        return _volatile() - {os.stat(self.root.top).st_dev}
+        """Devices (st_dev) of file systems in memory or on servers: no snapshot holds those."""
+        found = {mount.device for mount in mounts.read()
+                 if mount.kind in mounts.MEMORY | mounts.NETWORK}
+        return frozenset(found - {os.stat(self.root.top).st_dev})
+
+    @cached_property
+    def boot_id(self) -> str:
+        """The id of the running system's boot, "" for a mounted image."""
+        try:
+            with open("/proc/sys/kernel/random/boot_id") as file:
+                return file.read().strip().replace("-", "") if self.live else ""
+        except OSError:
+            return ""
+
+    def of_former_boot(self, path: str) -> bool:
+        """True for a service's private /tmp (systemd.exec(5)) whose service no longer runs."""
+        found = re.search("/systemd-private-([0-9a-f]{32})-[^/]*$", path)
+        return found is not None and found[1] != self.boot_id
 
     def owns(self, path: str) -> bool:
         """True when PATH is something this run has put aside and will remove itself."""
@@ -314,19 +332,6 @@ def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
         if path not in seen and home.startswith("/") and root.is_dir(path):
             seen.add(path)
             yield Home(path, name)
-
-
-def _volatile() -> frozenset[int]:
-    try:
-        mounts = [part.mountpoint for part in psutil.disk_partitions(all=True)
-                  if part.fstype in ("tmpfs", "ramfs", "devtmpfs")]
-    except OSError:  # no /proc: a bare chroot, where nothing is mounted either
-        return frozenset()
-    devices = set()
-    for mount in mounts:
-        with contextlib.suppress(OSError):  # hidden below another mount, or gone
-            devices.add(os.stat(mount).st_dev)
-    return frozenset(devices)
 
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
