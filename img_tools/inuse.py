@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 
 import psutil
+
+from img_tools.model import Undecided
 
 
 def paths(top: str) -> frozenset[str]:
     """Paths below TOP, without it, that processes have open, run, work in or got as arguments.
 
     This program is one of them; the files it is made of count too. Processes of others' namespaces
-    may add a name too many, which then stays.
+    may add a name too many, which then stays. Raises Undecided without /proc.
     """
-    found = {os.path.realpath(__file__)}
-    for process in psutil.process_iter():
+    found = {os.path.realpath(path) for path in (__file__, sys.prefix, *sys.path)}
+    try:
+        processes = list(psutil.process_iter())
+    except OSError:
+        raise Undecided("without /proc it cannot be told which files are in use: "
+                        "mount -t proc proc /proc") from None
+    for process in processes:
         links = [f"/proc/{process.pid}/{name}" for name in ("cwd", "exe", "root")]
         try:
             links += [entry.path for entry in os.scandir(f"/proc/{process.pid}/fd")]

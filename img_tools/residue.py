@@ -154,7 +154,8 @@ def _entry(listing: Listing, item: os.DirEntry[str]) -> Entry | None:
     except FileNotFoundError:  # gone since: a live system
         return None
     except OSError as error:
-        raise Unreadable(f"{printable(listing.path)}: {error.strerror}") from None
+        path = printable(f"{listing.path}/{item.name}")
+        raise Unreadable(f"{path}: {error.strerror}") from None
 
 
 def _found(host: Host, topic: str) -> Iterator[Match | _Crowd]:
@@ -210,12 +211,17 @@ def _listed(
         for item in listing.items:
             name = item.name
             for number, rule in enumerate(rules):
-                if rule.fits(name) and not (_may_keep(rule, item) and rule.keeps(
-                        f"{listing.path}/{name}", item.is_dir(follow_symlinks=False))):
+                if rule.fits(name) and not (_may_keep(rule, item) and _kept(
+                        host, rule, f"{listing.path}/{name}",
+                        item.is_dir(follow_symlinks=False))):
                     found.setdefault(number, []).append(item)
                     break
         for number, items in found.items():
             yield _Crowd(rules[number], listing, items)
+
+
+def _kept(host: Host, rule: _Rule, path: str, is_dir: bool) -> bool:
+    return rule.keeps(path, is_dir) and not host.of_former_boot(path)
 
 
 def _may_keep(rule: _Rule, item: os.DirEntry[str]) -> bool:
@@ -401,7 +407,7 @@ def actions(
     if it is of anything below. Paths are resolved but for the last name, since links are not
     followed when it comes to it.
     """
-    places = _Places(host)
+    places, trouble = _Places(host), list[Undecided]()
     for found in _found(host, topic):
         row = found.residue if isinstance(found, Match) else found.rule.row
         make = _ACTIONS.get(row.treat)
@@ -410,7 +416,9 @@ def actions(
         if isinstance(found, Match):
             yield from _single(found, make, places, spared)
         else:
-            yield from _crowd(host, found, make, places, spared)
+            yield from _crowd(host, found, make, places, spared, trouble)
+    if trouble:
+        raise trouble[0]
 
 
 def _single(
@@ -423,8 +431,10 @@ def _single(
 
 
 def _crowd(
-    host: Host, crowd: _Crowd, make: Callable[[str, str], Action], places: _Places, spared: Test
+    host: Host, crowd: _Crowd, make: Callable[[str, str], Action], places: _Places, spared: Test,
+    trouble: list[Undecided],
 ) -> Iterator[Action]:
+    """What is done about CROWD. What cannot be looked at is noted in TROUBLE and hides no other."""
     rule, listing = crowd.rule, crowd.listing
     rest, files = crowd.items, []
     if rule.by_type and listing.dev not in host.volatile:
@@ -441,8 +451,13 @@ def _crowd(
         action = RemoveFiles(place, tuple(files), rule.row.why)
         yield from [action] if len(files) >= CROWD else action.each()
     for item in rest:
-        entry = _entry(listing, item)
-        if entry and _counts(host, rule, entry):
+        try:
+            entry = _entry(listing, item)
+            counts = entry and _counts(host, rule, entry)
+        except Undecided as undecided:  # another one's FUSE mount, which root may not look at
+            trouble.append(undecided)
+            continue
+        if entry and counts:
             yield from _single(Match(rule.row, entry), make, places, spared)
 
 
