@@ -51,7 +51,7 @@ def test_a_home_whose_ssh_leads_elsewhere_harms_nobody(image, target):
     assert plan("ssh-keys", host) == []
 
 
-@pytest.mark.parametrize("link, target", [
+@pytest.mark.parametrize(("link", "target"), [
     ("/home/mallory/.ssh/authorized_keys", "/etc/passwd"),
     ("/home/mallory/.ssh", "/etc"), ("/home/mallory/.ssh/authorized_keys", "../../bob/keys")])
 def test_links_where_the_server_looks_lead_nowhere(image, link, target):
