@@ -20,7 +20,7 @@ def paths(top: str) -> frozenset[str]:
     found = {os.path.realpath(path) for path in (__file__, sys.prefix, *sys.path)}
     try:
         processes = list(psutil.process_iter())
-    except OSError:
+    except (OSError, IndexError):  # no /proc, or a directory of that name with nothing in it
         raise Undecided("without /proc it cannot be told which files are in use: "
                         "mount -t proc proc /proc") from None
     for process in processes:
