@@ -22,6 +22,7 @@ setup(
         "test": ["pytest>=8", "pytest-xdist", "pytest-randomly", "jsonschema>=4.18"],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-jsonschema", "types-psutil",
                  "types-PyYAML"],
+        "dist": ["build"],
     },
     packages=[*find_packages(include=["img_tools", "img_tools.*"]),
               "img_tools.checks", "img_tools.cleaners"],

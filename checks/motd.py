@@ -21,6 +21,7 @@ REFERENCES = ("build-an-image: add a message of the day (MOTD)",)
 
 DIRECTORY = "/etc/update-motd.d"
 STOCK = b"ABSOLUTELY NO WARRANTY"  # Debian's own /etc/motd
+PACKAGED = ("cockpit", "insights-client")  # what packages of the RHEL family put into /etc/motd.d
 # What `run-parts --lsbsysinit`, which pam_motd starts, takes (run-parts(8)).
 NAME = re.compile(r"[a-z0-9]+|_?([a-z0-9_.]+-)+[a-z0-9]+|[a-zA-Z0-9_-]+")
 
@@ -55,7 +56,7 @@ def _script(host: Host, name: str) -> Iterator[Finding]:
 
 def _static(host: Host) -> bool:
     for path in ("/etc/motd", *(entry.path for entry in host.root.glob("/etc/motd.d/*"))):
-        if host.root.is_file(path):
+        if basename(path) not in PACKAGED and host.root.is_file(path):
             text = host.root.read_bytes(path, 1 << 16, head=True)
             if text.strip() and STOCK not in text:
                 return True

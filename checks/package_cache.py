@@ -1,10 +1,12 @@
 """The package manager keeps no downloaded packages
 
-Looks for package archives, whole and partly downloaded, that apt keeps after installing from them.
-They are of no more use and make the image, and the smallest Droplet it fits on, larger.
+Looks for package archives, whole and partly downloaded, that apt keeps after installing from them,
+and for the caches of dnf and yum. They are of no more use and make the image, and the smallest
+Droplet it fits on, larger.
 
 `img-clean --yes --only package-cache` removes them. Package lists (/var/lib/apt/lists) are not
-counted: with them a new Droplet can install packages at once.
+counted: with them a new Droplet can install packages at once. dnf and yum fetch theirs by
+themselves.
 """
 
 from collections.abc import Iterator

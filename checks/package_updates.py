@@ -19,9 +19,9 @@ EARLY = True  # waits for the same indexes as security-updates
 
 _WHY = {
     "pending": "can be upgraded",
-    "kept-back": "is kept back by apt",
+    "kept-back": "is kept back",
     "held": "is on hold",
-    "pinned": "is kept by a pin",
+    "pinned": "is kept by a pin or an exclude",
     "phased": "waits until the distribution has phased the update in",
 }
 

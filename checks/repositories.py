@@ -3,10 +3,12 @@
 Looks at every enabled source of packages: whether the security updates of this release are among
 them (without, an image always looks up to date), whether packages are accepted unsigned, which
 sources are not the distribution's own, and which installed packages come from none of them and so
-never get an update. On a Droplet it also looks for mirrors.digitalocean.com, which is recommended.
+never get an update. On a Droplet with apt it also looks for mirrors.digitalocean.com, which is
+recommended.
 
-Add what is missing, have unsigned sources signed (Signed-By), and remove those that only the build
-needed. A third-party source that the image's software needs may stay: it is a warning, no failure.
+Add what is missing, have unsigned sources signed (Signed-By, gpgcheck=1), and remove those that
+only the build needed. A third-party source that the image's software needs may stay: it is a
+warning, no failure.
 """
 
 import re
@@ -37,22 +39,23 @@ def check(host: Host) -> Iterator[Finding]:
                    f"{host.os_release.pretty_name}: clones never get them",
                    fix=host.advice("security"))
     for source in sources:
-        yield from _about(source)
-    if _is_droplet(host) and not any(MIRROR in source.uri for source in sources):
+        yield from _about(host, source)
+    mirrored = any(MIRROR in source.uri for source in sources)
+    if host.packages.name == "apt" and _is_droplet(host) and not mirrored:
         yield warn("no-vendor-mirror", f"{MIRROR} is not among the sources: packages load slower "
                    "on Droplets", path=sources[0].path,
                    fix=f"use http://{MIRROR}/{host.os_release.id} as the distribution's mirror")
     yield from _orphans(host)
 
 
-def _about(source: Repository) -> Iterator[Finding]:
+def _about(host: Host, source: Repository) -> Iterator[Finding]:
     where = f"{source.uri} {source.suite}".strip()
     if source.unsigned:
         # Over plain HTTP whoever is on the way can replace a package that root installs.
         make = fail if re.match(r"(http|ftp):", source.uri) else warn
         yield make("unsigned-repository", f"packages from {where} are accepted without a signature "
                    f"({source.unsigned})", path=source.path, line=source.line,
-                   fix="sign the archive and name its key with Signed-By, or remove the source")
+                   fix=host.advice("sign"))
     if not source.official:
         yield warn("third-party-repository", f"{where} is not one of the distribution's own "
                    f"({source.origin or 'it has no index that names an origin'})",

@@ -2,13 +2,15 @@
 
 Looks for security updates that the image lacks, against indexes fetched just now into a private
 directory (with `--no-refresh`: those on the disk). An update counts by the archive that offers it
-(Debian-Security, a suite named *-security, Ubuntu's ESM), never by its name. A fix that a later
-ordinary version has taken over counts too, and so does what a plain upgrade passes over: packages
-kept back, on hold, pinned or phased.
+(Debian-Security, a suite named *-security, Ubuntu's ESM), on the RHEL family by the advisories that
+its repository publishes, never by its name. A fix that a later ordinary version has taken over
+counts too, and so does what a plain upgrade passes over: packages kept back, on hold, pinned,
+excluded or phased. A repository without advisories (CentOS 7, CentOS Stream) cannot prove that an
+update is no security update: there every pending update counts.
 
 Every clone starts with the holes of its image. While no source carries the security updates of the
 release, none is ever found pending: then this check cannot decide. `img-clean --yes --only
-package-upgrade` installs what a dist-upgrade would, for the rest a command is shown; then run
+package-upgrade` installs what an upgrade would, for the rest a command is shown; then run
 img-check again, since new ones come every day.
 """
 
@@ -25,7 +27,7 @@ _WHY = {
     "pending": "",
     "kept-back": ": apt keeps it back, since other packages would have to change",
     "held": ": the package is on hold",
-    "pinned": ": a pin prefers another version",
+    "pinned": ": a pin or an exclude keeps it out",
     "phased": ": the distribution still phases it in",
 }
 
@@ -36,15 +38,27 @@ def check(host: Host) -> Iterator[Finding]:
     for update in packages.updates.all:
         if update.security:
             yield fail(
-                f"security-update-{update.reason}",
-                f"{update.name} {update.installed} lacks the security update {update.candidate} "
-                f"({update.origin}){_WHY[update.reason]}",
+                f"security-{'unproven' if update.unproven else 'update'}-{update.reason}",
+                f"{update.name} {update.installed} {_lacks(update)}{_WHY[update.reason]}",
                 package=PackageRef(update.name, update.installed, update.candidate),
-                evidence={"origin": update.origin}, fix=_fix(host, update),
+                evidence=_evidence(update), fix=_fix(host, update),
             )
     if host.os_release.version_id and not any(item.security for item in packages.repositories):
         raise Undecided("no enabled source carries the security updates of this release, so none "
                         f"can be found pending: {packages.advice('security')}")
+
+
+def _lacks(update: Update) -> str:
+    if update.unproven:
+        return (f"can be upgraded to {update.candidate}, which counts as a security update: "
+                f"{update.origin} publishes no advisories that would tell")
+    by = "; ".join([update.origin, *update.advisories])
+    return f"lacks the security update {update.candidate} ({by})"
+
+
+def _evidence(update: Update) -> dict[str, str]:
+    found = {"origin": update.origin}
+    return found | {"advisories": ", ".join(update.advisories)} if update.advisories else found
 
 
 def _fix(host: Host, update: Update) -> str:

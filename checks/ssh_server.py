@@ -39,7 +39,8 @@ def check(host: Host) -> Iterator[Finding]:
     except Skip:
         yield fail("no-configuration", "/etc/ssh/sshd_config is missing, and sshd does not start "
                    "without it", path="/etc/ssh/sshd_config",
-                   fix="put the distribution's file back: /usr/share/openssh/sshd_config")
+                   fix="put the distribution's file back: "
+                       f"{host.advice('reinstall', 'openssh-server')}")
 
 
 def _boot(host: Host) -> Iterator[Finding]:
@@ -51,7 +52,7 @@ def _boot(host: Host) -> Iterator[Finding]:
         yield fail("masked" if masked else "not-enabled",
                    f"{unit} is {'masked' if masked else 'not enabled'}: no clone accepts SSH",
                    path=units.file(unit),
-                   fix=f"systemctl {f'unmask {unit} && systemctl ' if masked else ''}enable {unit}")
+                   fix=units.enable(unit))
     if host.root.exists(NOT_TO_BE_RUN):
         yield fail("not-to-be-run", f"{NOT_TO_BE_RUN} keeps the server from starting",
                    path=NOT_TO_BE_RUN, fix=f"rm {NOT_TO_BE_RUN}")

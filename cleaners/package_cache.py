@@ -1,7 +1,8 @@
 """Remove packages that nothing needs any more, and downloaded ones
 
-Runs autoremove when it would remove something, and empties the download cache. Package indexes
-stay: without them the first `apt-get install` on a clone fails.
+Runs autoremove when it would remove something, and empties the download cache. apt's package
+indexes stay: without them the first `apt-get install` on a clone fails. dnf and yum fetch theirs by
+themselves, so that their caches go.
 """
 
 from collections.abc import Iterator

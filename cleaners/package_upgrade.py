@@ -1,7 +1,8 @@
 """Install all updates
 
-A dist-upgrade, without questions: configuration files that were changed here stay, needrestart
-restarts nothing, and a lock held by another package manager is waited for.
+A dist-upgrade of apt, an upgrade of dnf or yum, without questions: configuration files that were
+changed here stay, needrestart restarts nothing, and a lock held by another package manager is
+waited for.
 """
 
 from collections.abc import Iterator

@@ -16,7 +16,8 @@ WRITERS = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "apt-daily.service", "apt-daily-upgrade.service",
     "unattended-upgrades.service", "update-notifier-download.timer", "motd-news.timer",
     "man-db.timer", "logrotate.timer", "fwupd-refresh.timer", "dpkg-db-backup.timer",
-    "dnf-makecache.timer", "dnf-automatic.timer", "yum-cron.service", "packagekit.service",
+    "dnf-makecache.timer", "dnf-makecache.service", "dnf-automatic.timer",
+    "dnf-automatic-install.timer", "dnf5-automatic.timer", "yum-cron.service", "packagekit.service",
     "syslog.socket", "rsyslog.service", "syslog-ng.service", "sysstat-collect.timer",
     "systemd-update-utmp.service", "wtmpdb-update-boot.service",
 )

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 import psutil
-from distro import LinuxDistribution
 
 from img_tools import (
     accounts,
@@ -36,11 +35,12 @@ from img_tools import (
 from img_tools.accounts import Account, Accounts, PasswordFiles, State
 from img_tools.bashrc import Hook
 from img_tools.boot import Mount
+from img_tools.entries import LinkLoop
 from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
 from img_tools.packages import Repository, Update
-from img_tools.rootfs import LinkLoop, RootFS
+from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
 from img_tools.ssh_access import Lock
@@ -335,6 +335,7 @@ def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
 
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+CENTOS_6 = "/etc/centos-release"  # which has no os-release yet
 
 
 def _os_release(root: RootFS) -> OsRelease:
@@ -344,9 +345,13 @@ def _os_release(root: RootFS) -> OsRelease:
     it opens whatever is there, hence the look at it first (a FIFO would hang it).
     """
     path = next((path for path in OS_RELEASE if root.stat(path, follow=True)), None)
+    if path is None and root.is_file(CENTOS_6):
+        return _centos_6(root)
     if path is None:
         raise Undecided("there is no /etc/os-release: is this the root of an image?")
     root.read_bytes(path, limit=1 << 16)
+    from distro import LinuxDistribution  # as long as a tenth of --list
+
     try:
         found = LinuxDistribution(
             os_release_file=root.host_path(path),
@@ -362,3 +367,14 @@ def _os_release(root: RootFS) -> OsRelease:
         pretty_name=found.get("pretty_name") or found["id"],
         like=tuple(found.get("id_like", "").split()),
     )
+
+
+def _centos_6(root: RootFS) -> OsRelease:
+    """What /etc/centos-release says, through distro."""
+    root.read_bytes(CENTOS_6, limit=1 << 16)
+    found = LinuxDistribution(
+        distro_release_file=root.host_path(CENTOS_6), os_release_file=os.devnull,
+        include_lsb=False, include_uname=False, include_oslevel=False)
+    if not found.version():
+        raise Undecided(f"{CENTOS_6} names no release")
+    return OsRelease("centos", found.version(), found.name(pretty=True), ("rhel", "fedora"))

@@ -16,6 +16,8 @@ IN_UNIT = re.compile(rf"^\s*Exec\w+\s*=.*{MAKES_KEYS}", re.M)  # what it runs, a
 IN_SCRIPT = re.compile(rf"^[^#\n]*{MAKES_KEYS}", re.M)
 UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/ssh*.service.d/*.conf",
          "/usr/lib/systemd/system/sshd-keygen*.service")
+# From EL 8 on sshd-keygen does nothing where cloud-init runs.
+LEFT_TO_CLOUD_INIT = "/usr/lib/systemd/system/sshd-keygen@.service.d/*cloud-init*"
 
 
 def hindrance(
@@ -26,7 +28,10 @@ def hindrance(
     NO_CLOUD_INIT says why cloud-init would not run there.
     """
     why = no_cloud_init or _of_cloud_init(cloud)
-    return why if why and not any(_makers(root, units)) else None
+    if why is None or any(_makers(root, units)):
+        return None
+    left_to_it = no_cloud_init is None and any(root.glob(LEFT_TO_CLOUD_INIT))
+    return None if not left_to_it and _sshd_itself(root, units) else why
 
 
 def _of_cloud_init(cloud: CloudInit) -> str | None:
@@ -52,3 +57,15 @@ def _makers(root: RootFS, units: Units) -> Iterator[bool]:
                 not name.endswith(".service") or units.starts(name))
     script = scripts.read(root, "/etc/rc.local")
     yield bool(script and script.text and not script.flaws and IN_SCRIPT.search(script.text))
+
+
+def _sshd_itself(root: RootFS, units: Units) -> bool:
+    """True when sshd's own service makes the keys that it lacks, as on the RHEL family."""
+    for name in ("sshd.service", "ssh.service"):
+        path = units.file(name)
+        if path and units.starts(name) and root.is_file(path):
+            wanted = re.findall(r"^(?:Wants|Requires)=.*?(sshd-keygen[\w.@-]*)",
+                                root.read_text(path, limit=HEAD), re.M)
+            return any(units.file(unit) and units.state(unit) != "masked" for unit in wanted)
+    return units.starts("sshd") and root.is_file("/etc/init.d/sshd") and bool(
+        re.search(r"ssh-keygen", root.read_text("/etc/init.d/sshd", limit=HEAD)))

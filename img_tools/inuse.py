@@ -17,7 +17,8 @@ def paths(top: str) -> frozenset[str]:
     This program is one of them; the files it is made of count too. Processes of others' namespaces
     may add a name too many, which then stays. Raises Undecided without /proc.
     """
-    found = {os.path.realpath(path) for path in (__file__, sys.prefix, *sys.path)}
+    own = globals().get("__file__", sys.executable)  # frozen: no file
+    found = {os.path.realpath(path) for path in (own, sys.prefix, *sys.path)}
     try:
         processes = list(psutil.process_iter())
     except (OSError, IndexError):  # no /proc, or a directory of that name with nothing in it

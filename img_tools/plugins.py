@@ -21,6 +21,10 @@ from img_tools.policy import near
 
 SYSTEM_DIR = "/etc/img-tools"
 
+_LACKING = ("imports {}, which the packaged program does not bring: it has most of the standard "
+            "library, click, distro, packaging, psutil and yaml. Do without, or install img-tools "
+            "with pipx and add the module to it (pipx inject img-tools MODULE)")
+
 
 class PluginError(Exception):
     """A plugin that cannot be used; the text names the file and what to mend."""
@@ -69,9 +73,12 @@ def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugi
 
 def _package_modules(package: str) -> Iterator[ModuleType]:
     parent = importlib.import_module(package)
-    for info in pkgutil.iter_modules(parent.__path__):
-        with _blaming(f"{package}.{info.name}"):
-            module = importlib.import_module(f"{package}.{info.name}")
+    # The packaged program has no directory to look into: there __all__ says what is frozen in.
+    names = getattr(parent, "__all__", None) or [
+        info.name for info in pkgutil.iter_modules(parent.__path__)]
+    for name in names:
+        with _blaming(f"{package}.{name}"):
+            module = importlib.import_module(f"{package}.{name}")
         yield module
 
 
@@ -115,8 +122,10 @@ def _import_file(path: str, name: str) -> ModuleType:
     sys.modules[spec.name] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[spec.name]
+        if isinstance(error, ModuleNotFoundError) and getattr(sys, "frozen", False):
+            raise PluginError(f"{path}: {_LACKING.format(error.name)}") from error
         raise
     finally:
         sys.dont_write_bytecode = keep
@@ -150,7 +159,7 @@ def _above(path: str) -> Iterator[str]:
 
 
 def _plugin(module: ModuleType, verb: str) -> Plugin:
-    source = module.__file__ or module.__name__
+    source = getattr(module, "__file__", None) or module.__name__  # frozen ones have no file
     name = module.__name__.rpartition(".")[2].removeprefix("img_tools_plugin_")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise PluginError(f"{source}: name it with lower-case letters, digits and _")

@@ -1,4 +1,4 @@
-"""The catalogue applied to an image: what of it is there.
+"""The catalogue applied to an image: what a check says of it, and what a cleaner does about it.
 
 A check reads a topic through `findings`; the cleaner of the same topic reads the same `matches`, so
 that what is flagged is what gets removed (row B1).
@@ -6,321 +6,32 @@ that what is flagged is what gets removed (row B1).
 
 from __future__ import annotations
 
-import errno
-import fnmatch
 import os
-import re
 import shlex
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cache
-from itertools import groupby
+from dataclasses import dataclass, field
 
 from img_tools.actions import Action, Empty, Remove, RemoveFiles, Truncate
-from img_tools.catalogue import CATALOGUE, Residue, Treat
-from img_tools.host import Home, Host
-from img_tools.model import Finding, Undecided, printable
-from img_tools.rootfs import Entry, LinkLoop, Listing, Unreadable, literal
+from img_tools.catalogue import Residue, Treat
+from img_tools.host import Host
+from img_tools.matching import (
+    Crowd,
+    Match,
+    Test,
+    counts,
+    describes,
+    entry_in,
+    matches,
+    members,
+    search,
+    within,
+)
+from img_tools.model import Finding, Undecided
 
 __all__ = ["Match", "Residue", "Treat", "describes", "findings", "listed", "matches"]
 
 LIMIT = 50  # findings listed of one code; the rest are counted, so that a report stays readable
-SEARCHED = 4 << 20  # bytes of a file's content that `holds` looks at, in pieces of PIECE
-PIECE = 1 << 18
 CROWD = 100  # files of one directory from which on removing them is one action, not as many
-WILD = re.compile(r"[*?\[]").search
-
-Test = Callable[[str], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A leftover that is there: `entry` is what to clean. `account` owns the home it lies in.
-
-    `link` is the link in a home that led to it. `outside` is set when it lies outside of that home:
-    root must not clean there, since whoever owns the `home` chooses where that is.
-    """
-
-    residue: Residue
-    entry: Entry
-    account: str | None = None
-    link: str | None = None
-    outside: bool = False
-    home: str | None = None
-
-    @property
-    def path(self) -> str:
-        """Where it was found."""
-        return self.link or self.entry.path
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """Rows that say the same, `row` the first, their globs compiled.
-
-    `base` is the directory below which all is looked at, or (without `deep`) whose names are;
-    `fits` tests a name. Without a `base` the row's pattern is for RootFS.glob.
-    """
-
-    row: Residue
-    base: str | None
-    deep: bool
-    fits: Test
-    kept: Test | None
-    kept_dir: Test | None
-
-    def keeps(self, path: str, is_dir: bool) -> bool:
-        """True for PATH if it does not count although the pattern fits."""
-        return bool((self.kept and self.kept(path))
-                    or (self.kept_dir and is_dir and self.kept_dir(path + "/")))
-
-    @property
-    def by_type(self) -> bool:
-        """True when the type of a file, which came with its name, tells whether to remove it."""
-        row = self.row
-        return row.treat is Treat.REMOVE and row.kind in ("name", "present") and not row.holds
-
-
-@dataclass(frozen=True, slots=True)
-class _Crowd:
-    """Names of one listing of a directory that a rule describes, but for those it keeps."""
-
-    rule: _Rule
-    listing: Listing
-    items: list[os.DirEntry[str]]
-
-
-@cache
-def _rules(topic: str) -> tuple[_Rule, ...]:
-    alike = groupby((row for row in CATALOGUE if row.topic == topic), key=lambda row: (
-        _base(row.pattern), replace(row, pattern="") if _base(row.pattern)[0] else row))
-    return tuple(_rule(list(rows)) for _, rows in alike)
-
-
-def _base(pattern: str) -> tuple[str | None, bool]:
-    """The directory that a row with PATTERN is about, and whether all below it, too."""
-    base, deep, _ = pattern.partition("/**")
-    above = os.path.dirname(pattern)
-    if not deep:
-        base = "" if pattern.startswith("~/") or _wild(above) or not _wild(pattern) else above
-    return base or None, bool(deep)
-
-
-def _rule(rows: list[Residue]) -> _Rule:
-    row, (base, deep) = rows[0], _base(rows[0].pattern)
-    names = ["*" if row.pattern.endswith("**") else os.path.basename(row.pattern) for row in rows]
-    return _Rule(
-        row, base, deep, _any_of(names),
-        _any_of([glob for glob in row.keep if not glob.endswith("/")]) if row.keep else None,
-        _any_of([glob for glob in row.keep if glob.endswith("/")]) if row.keep else None,
-    )
-
-
-def _any_of(globs: Iterable[str]) -> Test:
-    """A test for fitting any of GLOBS. Most begin with `*`: they are looked for from the end."""
-    if "*" in (globs := list(globs)):
-        return len  # no name is empty
-    tests = [fnmatch.translate(glob[1:]) if glob[:1] == "*" and "*" not in glob[1:]
-             else rf"\A{fnmatch.translate(glob)}" for glob in globs]
-    return re.compile("|".join(tests) or r"(?!)").search
-
-
-def matches(host: Host, topic: str) -> Iterator[Match]:
-    """Everything in the image that the rows of TOPIC describe, in no order.
-
-    What cannot be read does not hide the rest: Undecided is raised when all else has been told.
-    """
-    for found in _found(host, topic):
-        if isinstance(found, Match):
-            yield found
-        else:
-            yield from _matches(host, found)
-
-
-def _matches(
-    host: Host, crowd: _Crowd, wanted: Test = lambda path: True
-) -> Iterator[Match]:
-    """Those of CROWD that count and whose path is WANTED."""
-    for item in crowd.items:
-        if wanted(f"{crowd.listing.path}/{item.name}"):
-            entry = _entry(crowd.listing, item)
-            if entry and _counts(host, crowd.rule, entry):
-                yield Match(crowd.rule.row, entry)
-
-
-def _entry(listing: Listing, item: os.DirEntry[str]) -> Entry | None:
-    try:
-        return listing.entry(item)
-    except FileNotFoundError:  # gone since: a live system
-        return None
-    except OSError as error:
-        path = printable(f"{listing.path}/{item.name}")
-        raise Unreadable(f"{path}: {error.strerror}") from None
-
-
-def _found(host: Host, topic: str) -> Iterator[Match | _Crowd]:
-    """All that may match, in no order; Undecided is raised at the end."""
-    trouble: list[Undecided] = []
-    for source in _sources(host, _rules(topic)):
-        try:
-            yield from source
-        except Undecided as undecided:
-            trouble.append(undecided)
-    if trouble:
-        raise trouble[0]
-
-
-def _sources(host: Host, rules: tuple[_Rule, ...]) -> Iterator[Iterator[Match | _Crowd]]:
-    """One iterator for each place to look at: a tree, a directory, a pattern, a home."""
-    deep = sorted((rule for rule in rules if rule.deep), key=lambda rule: str(rule.base))
-    for base, group in groupby(deep, key=lambda rule: str(rule.base)):
-        yield _listed(host, base, tuple(group), deep=True)
-    at_home = [rule for rule in rules if rule.row.pattern.startswith("~/")]
-    seen: set[str] = set()
-    for rule in rules:
-        if rule.deep or rule in at_home or not _first_time(host, rule.row, seen):
-            continue
-        if rule.base:
-            yield _listed(host, rule.base, (rule,), deep=False)
-        else:
-            yield (Match(rule.row, entry) for entry in host.root.glob(rule.row.pattern)
-                   if not rule.keeps(entry.path, entry.is_dir) and _counts(host, rule, entry))
-    for home in host.homes if at_home else ():
-        yield _in_home(host, home, at_home, seen)
-
-
-def _first_time(host: Host, row: Residue, seen: set[str]) -> bool:
-    """False for a pattern that names a place again: /var/spool/mail is a link to /var/mail."""
-    base, _, name = row.pattern.rpartition("/")
-    try:
-        place = f"{base if _wild(base) else host.root.resolve(base or '/')}/{name}"
-    except LinkLoop:
-        return False  # nothing can lie there
-    if f"{row.kind} {place}" in seen:
-        return False
-    seen.update((place, f"{row.kind} {place}"))
-    return True
-
-
-def _listed(
-    host: Host, base: str, rules: tuple[_Rule, ...], *, deep: bool
-) -> Iterator[_Crowd]:
-    """What in BASE, or with DEEP below it, RULES describe; it may be 200,000 files."""
-    for listing in host.root.listings(base, deep=deep):
-        found: dict[int, list[os.DirEntry[str]]] = {}
-        for item in listing.items:
-            name = item.name
-            for number, rule in enumerate(rules):
-                if rule.fits(name) and not (_may_keep(rule, item) and _kept(
-                        host, rule, f"{listing.path}/{name}",
-                        item.is_dir(follow_symlinks=False))):
-                    found.setdefault(number, []).append(item)
-                    break
-        for number, items in found.items():
-            yield _Crowd(rules[number], listing, items)
-
-
-def _kept(host: Host, rule: _Rule, path: str, is_dir: bool) -> bool:
-    return rule.keeps(path, is_dir) and not host.of_former_boot(path)
-
-
-def _may_keep(rule: _Rule, item: os.DirEntry[str]) -> bool:
-    return rule.kept is not None or (
-        rule.kept_dir is not None and item.is_dir(follow_symlinks=False))
-
-
-def _in_home(host: Host, home: Home, rules: list[_Rule], seen: set[str]) -> Iterator[Match]:
-    """What lies in HOME, but for the places SEEN already; the home of some accounts is /.
-
-    It is listed once, since there may be 10,000 homes and there are dozens of patterns.
-    """
-    names = host.root.listdir(home.path)
-    present = set(names)
-    base = home.path.rstrip("/")
-    for rule in rules:
-        tail = rule.row.pattern[2:]
-        head = tail.partition("/")[0]
-        if head not in present and not (_wild(head) and fnmatch.filter(names, head)):
-            continue
-        if f"{home.path}/{tail}" in seen:
-            continue
-        for found in host.root.glob(f"{literal(base)}/{tail}"):
-            entry = _target(host, rule, found)
-            if (entry is not None and not rule.keeps(entry.path, entry.is_dir)
-                    and _counts(host, rule, entry)):
-                where = host.root.resolve(os.path.dirname(entry.path))
-                yield Match(rule.row, entry, home.account,
-                            link=found.path if found.is_link and entry is not found else None,
-                            outside=not _within(where, home.path), home=home.path)
-
-
-def _within(path: str, home: str) -> bool:
-    return path == home or path.startswith(home.rstrip("/") + "/")
-
-
-def _target(host: Host, rule: _Rule, entry: Entry) -> Entry | None:
-    """The file that a link in a home leads to: its content is in the image all the same."""
-    if not entry.is_link or rule.row.kind != "file":
-        return entry
-    try:
-        return host.root.stat(host.root.resolve(entry.path))
-    except LinkLoop:
-        return None  # a link that leads nowhere holds nothing
-
-
-def _counts(host: Host, rule: _Rule, entry: Entry) -> bool:
-    if entry.dev in host.volatile or host.owns(entry.path):
-        return False
-    match rule.row.kind:
-        case "file":
-            return entry.is_file and entry.size > 0 and _holds(host, rule.row, entry)
-        case "present":
-            return entry.is_file
-        case "tree":
-            return entry.is_dir and bool(host.root.listdir(entry.path))
-        case "empty":
-            return entry.is_dir and not host.root.listdir(entry.path)
-        case _:
-            return True
-
-
-def _holds(host: Host, row: Residue, entry: Entry) -> bool:
-    """True when the content is what makes it a leftover; what is too large to tell counts too."""
-    if not row.holds:
-        return True
-    wanted = re.compile(row.holds, re.DOTALL | re.MULTILINE)
-    offset = looked = 0
-    try:
-        with host.root.open(entry.path) as file:
-            while looked < SEARCHED:
-                offset, piece = _piece(file.fileno(), offset)
-                if not piece or wanted.search(piece):
-                    return bool(piece)
-                offset += len(piece)
-                looked += len(piece)
-    except FileNotFoundError:
-        return False  # gone since: a live system
-    except OSError as error:
-        raise Unreadable(f"{printable(entry.path)}: {error.strerror}") from None
-    return True
-
-
-def _piece(fd: int, offset: int) -> tuple[int, bytes]:
-    """The next data of FD from OFFSET on, and where it is; empty at the end.
-
-    Holes are passed over: lastlog(8) is a file of up to a terabyte that is all hole.
-    """
-    try:
-        offset = os.lseek(fd, offset, os.SEEK_DATA)
-    except OSError as error:
-        if error.errno == errno.ENXIO:  # no data from here on
-            return offset, b""
-        raise
-    return offset, os.pread(fd, PIECE, offset)
-
-
-def _wild(text: str) -> bool:
-    return WILD(text) is not None
 
 
 @dataclass(slots=True)
@@ -365,11 +76,6 @@ def listed(host: Host, found: Iterable[Match]) -> Iterator[Finding]:
         raise trouble
 
 
-def describes(topic: str, name: str) -> bool:
-    """True when TOPIC has a row for the file called NAME in a home."""
-    return any(fnmatch.fnmatchcase(f"~/{name}", rule.row.pattern) for rule in _rules(topic))
-
-
 def _finding(host: Host, match: Match) -> Finding:
     row, entry = match.residue, match.entry
     name = f"{match.link} (a link to {entry.path})" if match.link else entry.path
@@ -408,7 +114,7 @@ def actions(
     followed when it comes to it.
     """
     places, trouble = _Places(host), list[Undecided]()
-    for found in _found(host, topic):
+    for found in search(host, topic):
         row = found.residue if isinstance(found, Match) else found.rule.row
         make = _ACTIONS.get(row.treat)
         if make is None or row.code in without:
@@ -431,7 +137,7 @@ def _single(
 
 
 def _crowd(
-    host: Host, crowd: _Crowd, make: Callable[[str, str], Action], places: _Places, spared: Test,
+    host: Host, crowd: Crowd, make: Callable[[str, str], Action], places: _Places, spared: Test,
     trouble: list[Undecided],
 ) -> Iterator[Action]:
     """What is done about CROWD. What cannot be looked at is noted in TROUBLE and hides no other."""
@@ -452,12 +158,12 @@ def _crowd(
         yield from [action] if len(files) >= CROWD else action.each()
     for item in rest:
         try:
-            entry = _entry(listing, item)
-            counts = entry and _counts(host, rule, entry)
+            entry = entry_in(listing, item)
+            counted = entry and counts(host, rule, entry)
         except Undecided as undecided:  # another one's FUSE mount, which root may not look at
             trouble.append(undecided)
             continue
-        if entry and counts:
+        if entry and counted:
             yield from _single(Match(rule.row, entry), make, places, spared)
 
 
@@ -477,11 +183,11 @@ class _Places:
 
 def in_use(host: Host, topic: str) -> Iterator[str]:
     """Paths that cleaning TOPIC would remove if no running process used them."""
-    for found in _found(host, topic) if host.in_use("/") else ():
+    for found in search(host, topic) if host.in_use("/") else ():
         if isinstance(found, Match):
             matched = [found] if host.in_use(found.entry.path) else []
         else:
-            matched = list(_matches(host, found, host.in_use)) if host.in_use(
+            matched = list(members(host, found, host.in_use)) if host.in_use(
                 found.listing.path or "/") else []
         yield from (match.entry.path for match in matched
                     if match.residue.treat is Treat.REMOVE and not match.outside)
@@ -496,7 +202,7 @@ def _place(host: Host, parent: str, home: str | None) -> str | None:
     """
     if home is not None:
         place = host.root.resolve(parent)
-        return place if _within(place, home) else None
+        return place if within(place, home) else None
     return host.root.resolve_trusted(parent)
 
 

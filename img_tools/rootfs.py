@@ -18,84 +18,33 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
-from img_tools.model import Undecided, printable
+from img_tools.entries import (
+    DIRECTORY,
+    Entry,
+    LinkLoop,
+    Listing,
+    Unreadable,
+    absent,
+    enter,
+    entry_of,
+    listings,
+    unreadable,
+)
+from img_tools.model import printable
 
 MAX_LINKS = 40  # the kernel's own limit (path_resolution(7))
-MAX_DEPTH = 200  # directories; each open one costs a descriptor, of which a process has 1024
 READ_LIMIT = 64 << 20  # bytes; the largest text we need is dpkg's status file, a few MB
-LISTED = 1000  # names read of a directory at a time: a directory may hold millions
 
-# Nothing can lie there. ELOOP is not among them: a loop of links is something, if nothing readable.
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _KINDS = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket",
           stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFLNK: "link"}
 
-_DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-
-
-class Unreadable(Undecided):
-    """A file is there but cannot be read as what it should be."""
-
-
-class LinkLoop(Unreadable):
-    """Links that lead round in a circle."""
 
 
 class _ForeignLink(Exception):
     """A link that belongs to somebody else than root."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A name in the image and what it is; links are described, not followed. `size` in bytes."""
-
-    path: str
-    mode: int
-    size: int
-    uid: int
-    mtime: float
-    dev: int
-
-    @property
-    def is_file(self) -> bool:
-        """True for a regular file."""
-        return stat.S_ISREG(self.mode)
-
-    @property
-    def is_dir(self) -> bool:
-        """True for a directory."""
-        return stat.S_ISDIR(self.mode)
-
-    @property
-    def is_link(self) -> bool:
-        """True for a symbolic link, whatever it points to."""
-        return stat.S_ISLNK(self.mode)
-
-    @property
-    def executable(self) -> bool:
-        """True for a regular file with any execute bit."""
-        return self.is_file and bool(self.mode & 0o111)
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Some names of the directory `path`, which lies on the device `dev`; links are not followed.
-
-    `items` can be asked what they are only until the next listing is read. Their types came with
-    their names and cost nothing; looking at each of 200,000 files takes a third of a second.
-    """
-
-    path: str
-    items: list[os.DirEntry[str]]
-    dev: int
-
-    def entry(self, item: os.DirEntry[str]) -> Entry:
-        """What ITEM of this listing is. Raises FileNotFoundError when it is gone."""
-        return _entry(f"{self.path}/{item.name}", item.stat(follow_symlinks=False))
 
 
 class RootFS:
@@ -148,9 +97,9 @@ class RootFS:
         try:
             return os.readlink("/".join([self.top.rstrip("/"), *parts]))
         except (OSError, ValueError) as error:
-            if _absent(error, errno.EINVAL):
+            if absent(error, errno.EINVAL):
                 return None
-            raise _unreadable("/" + "/".join(parts), error) from None
+            raise unreadable("/" + "/".join(parts), error) from None
 
     def _is_trusted(self, parts: list[str]) -> bool:
         """True when a link belongs to root, or to whom the whole image belongs."""
@@ -158,7 +107,7 @@ class RootFS:
             found = os.lstat("/".join([self.top.rstrip("/"), *parts]))
             return stat.S_ISLNK(found.st_mode) and found.st_uid in (0, os.stat(self.top).st_uid)
         except OSError as error:
-            raise _unreadable("/" + "/".join(parts), error) from None
+            raise unreadable("/" + "/".join(parts), error) from None
 
     def host_path(self, path: str) -> str:
         """Where the file that PATH leads to lies on the machine we run on."""
@@ -167,10 +116,10 @@ class RootFS:
     @contextlib.contextmanager
     def directory(self, path: str) -> Iterator[int]:
         """A descriptor of the directory PATH, which must be resolved already."""
-        fd = os.open(self.top, _DIR_FLAGS & ~os.O_NOFOLLOW)
+        fd = os.open(self.top, DIRECTORY & ~os.O_NOFOLLOW)
         try:
             for part in _parts(path):
-                deeper = _enter(part, fd)
+                deeper = enter(part, fd)
                 os.close(fd)
                 fd = deeper
             yield fd
@@ -187,10 +136,10 @@ class RootFS:
             with self.directory(parent) as fd:
                 found = os.stat(name or ".", dir_fd=fd, follow_symlinks=False)
         except (OSError, ValueError) as error:
-            if _absent(error):
+            if absent(error):
                 return None
-            raise _unreadable(path, error) from None
-        return _entry(path, found)
+            raise unreadable(path, error) from None
+        return entry_of(path, found)
 
     def exists(self, path: str) -> bool:
         """True when PATH leads to anything."""
@@ -216,9 +165,9 @@ class RootFS:
             with self.directory(self.resolve(path)) as fd:
                 return sorted(os.listdir(fd))
         except (OSError, ValueError) as error:
-            if _absent(error):
+            if absent(error):
                 return []
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
 
     def glob(self, pattern: str) -> Iterator[Entry]:
         """Everything that matches PATTERN, dot files too, in order; the last name is not followed.
@@ -267,10 +216,10 @@ class RootFS:
                         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
                     except FileNotFoundError:  # gone since: a live system
                         continue
-                    yield _entry(path, found)
+                    yield entry_of(path, found)
         except OSError as error:
-            if not _absent(error):
-                raise _unreadable(path, error) from None
+            if not absent(error):
+                raise unreadable(path, error) from None
 
     def _leads_somewhere(self, path: str) -> bool:
         try:
@@ -299,10 +248,10 @@ class RootFS:
         top = self.resolve(path)
         try:
             with self.directory(top) as fd:
-                yield from _listings(os.dup(fd), path.rstrip("/"), deep)
+                yield from listings(os.dup(fd), path.rstrip("/"), deep)
         except (OSError, ValueError) as error:
-            if not _absent(error):
-                raise _unreadable(path, error) from None
+            if not absent(error):
+                raise unreadable(path, error) from None
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -317,9 +266,9 @@ class RootFS:
             with self.directory(parent) as directory:
                 return _open_regular(path, name or ".", directory)
         except (OSError, ValueError) as error:
-            if _absent(error):
+            if absent(error):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
 
     def read_bytes(self, path: str, limit: int = READ_LIMIT, *, head: bool = False) -> bytes:
         """The content of the file PATH leads to; see open().
@@ -331,7 +280,7 @@ class RootFS:
                 huge = not head and os.fstat(file.fileno()).st_size > limit
                 data = b"" if huge else file.read(limit if head else limit + 1)
             except OSError as error:
-                raise _unreadable(path, error) from None
+                raise unreadable(path, error) from None
         if huge or len(data) > limit:
             raise Unreadable(f"{printable(path)}: larger than {limit} bytes")
         return data
@@ -346,102 +295,6 @@ class RootFS:
             return self.read_text(path).split("\n")
         except FileNotFoundError:
             return []
-
-
-def _listings(top: int, base: str, deep: bool) -> Iterator[Listing]:
-    """List below the descriptor TOP and close it; a stack of our own, since trees are deep."""
-    stack: list[_Level] = []
-    try:
-        stack.append(_Level(base, top))
-        while stack:
-            level = stack[-1]
-            if level.below:
-                if len(stack) > MAX_DEPTH:
-                    raise Unreadable(f"{printable(level.path)}: over {MAX_DEPTH} directories deep")
-                with contextlib.suppress(FileNotFoundError):  # gone since: a live system
-                    stack.append(level.enter(level.below.pop()))
-                continue
-            listing = level.next()
-            if listing.items:
-                yield listing
-                level.below = _directories(listing) if deep else []
-            else:
-                stack.pop().close()
-    finally:
-        for level in stack:
-            level.close()
-
-
-def _directories(listing: Listing) -> list[str]:
-    """Names of the directories of LISTING that are on its file system."""
-    names = []
-    for item in listing.items:
-        with contextlib.suppress(FileNotFoundError):
-            if (item.is_dir(follow_symlinks=False)
-                    and item.stat(follow_symlinks=False).st_dev == listing.dev):
-                names.append(item.name)
-    return names
-
-
-class _Level:
-    """An open directory on the way down a walk. Owns the descriptor FD, whatever happens.
-
-    `below` are directories found in it that are still to be entered.
-    """
-
-    def __init__(self, path: str, fd: int) -> None:
-        self.path = path
-        self.below: list[str] = []
-        self._fd = fd
-        self._error: OSError | None = None
-        try:
-            self._dev = os.fstat(fd).st_dev
-            self._scan = os.scandir(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-
-    def next(self) -> Listing:
-        """The next names, none at the end."""
-        items: list[os.DirEntry[str]] = []
-        if self._error:
-            raise _unreadable(self.path, self._error)
-        try:
-            while len(items) < LISTED and (item := next(self._scan, None)) is not None:
-                items.append(item)
-        except FileNotFoundError:  # this very directory was removed meanwhile
-            pass
-        except OSError as error:
-            if not items:
-                raise _unreadable(self.path, error) from None
-            self._error = error  # told when these have been seen
-        return Listing(self.path, items, self._dev)
-
-    def enter(self, name: str) -> _Level:
-        """The directory NAME, found here. Raises FileNotFoundError when it is gone."""
-        path = f"{self.path}/{name}"
-        try:
-            return _Level(path, _enter(name, self._fd))
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise _unreadable(path, error) from None
-
-    def close(self) -> None:
-        """Let the descriptors go."""
-        self._scan.close()
-        os.close(self._fd)
-
-
-def _enter(name: str, fd: int) -> int:
-    """The directory NAME in the directory FD, opened."""
-    try:
-        return os.open(name, _DIR_FLAGS, dir_fd=fd)
-    except NotADirectoryError:
-        if stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-            # It was none when the path was resolved: that must not look like "nothing there".
-            raise OSError(errno.ELOOP, "became a link while it was looked at") from None
-        raise
 
 
 def _open_regular(path: str, name: str, directory: int) -> BinaryIO:
@@ -467,16 +320,3 @@ def _matcher(pattern: str) -> Callable[[str], object]:
 
 def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
-
-
-def _entry(path: str, found: os.stat_result) -> Entry:
-    return Entry(path, found.st_mode, found.st_size, found.st_uid, found.st_mtime, found.st_dev)
-
-
-def _absent(error: OSError | ValueError, *more: int) -> bool:
-    """True for an error that means: nothing is there. A ValueError is a name with a NUL."""
-    return isinstance(error, ValueError) or error.errno in (*_ABSENT, *more)
-
-
-def _unreadable(path: str, error: OSError | ValueError) -> Unreadable:
-    return Unreadable(f"{printable(path)}: {getattr(error, 'strerror', None) or error}")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import selectors
 import shlex
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -100,15 +100,9 @@ class Runner:
             if self._closed:
                 raise CommandError(argv, "was not started: the run is being stopped")
             try:
-                child = _Child(subprocess.Popen(  # noqa: S603  (a list, no shell)
+                child = _Child(
                     argv if self.top == "/" else ("chroot", self.top, *argv),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    env={"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **env},
-                    cwd="/",
-                    start_new_session=True,
-                ))
+                    {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **env})
             except FileNotFoundError as error:
                 if self.top == "/":
                     raise CommandMissing(argv, "is not in the image") from None
@@ -133,34 +127,38 @@ class _Unfinished(Exception):
 
 
 class _Child:
-    """A running command, and everything it starts: it leads a session of its own."""
+    """A running command, and everything it starts: it leads a session of its own.
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    It prints into files, not pipes: dpkg would break off in the middle of an upgrade if the reader
+    of its pipe, which we are, was killed.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
+        with contextlib.ExitStack() as stack:
+            self._printed = [stack.enter_context(_memory()) for _ in range(2)]
+            self._process = subprocess.Popen(  # noqa: S603  (a list, no shell)
+                argv, stdin=subprocess.DEVNULL, stdout=self._printed[0], stderr=self._printed[1],
+                env=env, cwd="/", start_new_session=True)
+            stack.pop_all()
 
     def output(self, timeout: float) -> tuple[str, str]:
-        """What it prints until it ends. Raises _Unfinished after TIMEOUT seconds or too much."""
+        """What it printed when it ended. Raises _Unfinished after TIMEOUT seconds or too much."""
         deadline = time.monotonic() + timeout
-        printed = {_fd(self._process.stdout): bytearray(), _fd(self._process.stderr): bytearray()}
-        with selectors.DefaultSelector() as selector:
-            for fd in printed:
-                selector.register(fd, selectors.EVENT_READ)
-            while selector.get_map() or not self._has_ended():
-                if time.monotonic() > deadline:
-                    raise _Unfinished(f"took longer than {timeout:g} s")
-                ready = selector.select(0.1 if selector.get_map() else 0.005)
-                if not ready and selector.get_map() and self._has_ended():
-                    break  # a process it left behind still holds the pipe
-                for key, _ in ready:
-                    data = os.read(key.fd, 1 << 16)
-                    printed[key.fd] += data
-                    if not data:
-                        selector.unregister(key.fd)
-                if sum(map(len, printed.values())) > OUTPUT_LIMIT:
-                    raise _Unfinished(f"printed more than {OUTPUT_LIMIT >> 20} MB")
-        stdout, stderr = (data.decode("utf-8", "surrogateescape") for data in printed.values())
+        pause = 0.0005
+        while not self._has_ended():
+            if time.monotonic() > deadline:
+                raise _Unfinished(f"took longer than {timeout:g} s")
+            self._demand_little()
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
+        self._demand_little()
+        stdout, stderr = (_content(file) for file in self._printed)
         return stdout, stderr
+
+    def _demand_little(self) -> None:
+        if sum(os.fstat(file.fileno()).st_size for file in self._printed) > OUTPUT_LIMIT:
+            raise _Unfinished(f"printed more than {OUTPUT_LIMIT >> 20} MB")
 
     def _has_ended(self) -> bool:
         """Whether it ended; not reaped yet, so that its number stays its own until end()."""
@@ -181,17 +179,25 @@ class _Child:
             return self._process.returncode
 
     def end(self) -> int | None:
-        """kill(), and let go of the pipes; for the thread that read them."""
+        """kill(), and let go of what it printed; for the thread that read it."""
         code = self.kill()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        for file in self._printed:
+            file.close()
         return code
 
 
-def _fd(stream: IO[bytes] | None) -> int:
-    assert stream is not None  # noqa: S101  (a pipe was asked for)
-    return stream.fileno()
+def _memory() -> IO[bytes]:
+    """A file without a name, in memory where the kernel can (memfd_create(2), Linux 3.17)."""
+    try:
+        return os.fdopen(os.memfd_create("output"), "w+b")
+    except (AttributeError, OSError):
+        return tempfile.TemporaryFile()
+
+
+def _content(file: IO[bytes]) -> str:
+    """All of FILE; its position is the command's."""
+    fd = file.fileno()
+    return os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8", "surrogateescape")
 
 
 def _ending(code: int | None) -> str:

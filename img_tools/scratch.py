@@ -12,6 +12,9 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import psutil
 
@@ -28,6 +31,7 @@ class Scratch:
         self._root = root
         self._lock = threading.Lock()
         self._made: list[tuple[str, os.stat_result]] = []
+        self._guarded: list[_Guarded] = []
         self._closed = False
 
     def make(self, room: int) -> str:
@@ -50,6 +54,29 @@ class Scratch:
             except OSError as error:
                 raise Undecided(f"{parent}: cannot make a directory: {error.strerror}") from None
             return f"{parent.rstrip('/')}/{name}"
+
+    @contextlib.contextmanager
+    def guard(self, directory: str, pattern: str) -> Iterator[None]:
+        """While a command runs that insists on making PATTERN in DIRECTORY and removing it again.
+
+        Its times are put back. What a killed command leaves is removed, at the latest by close().
+        """
+        above = self._root.host_path(directory)
+        if not os.path.isdir(above):
+            yield
+            return
+        guarded = _Guarded(above, pattern, frozenset(os.listdir(above)), os.stat(above))
+        with self._lock:
+            self._guarded.append(guarded)
+        ended = False
+        try:
+            yield
+            ended = True
+        finally:
+            with self._lock:
+                if guarded in self._guarded:  # else close() has done it
+                    self._guarded.remove(guarded)
+                    guarded.tidy(left=not ended)
 
     def owns(self, path: str) -> bool:
         """True when PATH, of the image, is a directory made here."""
@@ -80,11 +107,32 @@ class Scratch:
         """Remove everything made; call it when no command uses it any more."""
         with self._lock:
             self._closed = True
+            while self._guarded:
+                self._guarded.pop().tidy(left=True)
             while self._made:
                 path, times = self._made.pop()
                 _remove(path)
                 with contextlib.suppress(OSError):
                     os.utime(os.path.dirname(path), ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """The directory `above` as it was, and what a command makes in it."""
+
+    above: str
+    pattern: str
+    names: frozenset[str]
+    times: os.stat_result
+
+    def tidy(self, *, left: bool) -> None:
+        """Put the times back; remove what was LEFT first."""
+        with contextlib.suppress(OSError):
+            for name in set(os.listdir(self.above)) - self.names if left else ():
+                path = f"{self.above}/{name}"
+                if fnmatchcase(name, self.pattern) and os.lstat(path).st_uid == os.geteuid():
+                    _remove(path)
+            os.utime(self.above, ns=(self.times.st_atime_ns, self.times.st_mtime_ns))
 
 
 def _memory() -> int:

@@ -13,7 +13,8 @@ import stat
 from dataclasses import dataclass
 from enum import StrEnum
 
-from img_tools.rootfs import Entry, LinkLoop, RootFS
+from img_tools.entries import Entry, LinkLoop
+from img_tools.rootfs import RootFS
 from img_tools.runner import PATH
 
 HEAD = 1 << 20  # bytes read of a script

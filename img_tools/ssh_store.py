@@ -13,8 +13,9 @@ from posixpath import basename
 from typing import Protocol
 
 from img_tools import sshkeys
+from img_tools.entries import Entry, LinkLoop
 from img_tools.model import Undecided
-from img_tools.rootfs import Entry, LinkLoop, RootFS, literal
+from img_tools.rootfs import RootFS, literal
 from img_tools.sshd import SshdConfig
 from img_tools.sshkeys import Key
 

@@ -152,6 +152,7 @@ class Surgeon:
         fd = os.open(draft, _DRAFT, 0o600, dir_fd=directory)
         try:
             with os.fdopen(fd, "wb") as file:
+                _keep_label(directory, name, fd)
                 file.write(content)
                 file.flush()
                 os.fchmod(file.fileno(), mode)
@@ -189,6 +190,21 @@ def _demand_plain(found: os.stat_result) -> None:
     if found.st_nlink > 1:
         raise OSError(errno.EMLINK, f"has {found.st_nlink} names (hard links), and its content may "
                                     "belong to another one: look at it and remove it by hand")
+
+
+def _keep_label(directory: int, name: str, draft: int) -> None:
+    """Give DRAFT the SELinux label of the file NAME that it will replace, or of DIRECTORY.
+
+    In a mounted image nothing else does, and services may not read a file without a label.
+    """
+    here = f"/proc/self/fd/{directory}"
+    for path in (f"{here}/{name}", f"{here}/."):
+        with contextlib.suppress(OSError):  # there is no such file, or it has no label
+            os.setxattr(draft, _LABEL, os.getxattr(path, _LABEL, follow_symlinks=False))
+            return
+
+
+_LABEL = "security.selinux"
 
 
 # -- trees -----------------------------------------------------------------------------------------

@@ -75,6 +75,15 @@ class Units:
         """True when at least one of UNITS is started at boot."""
         return any(self.state(unit) is UnitState.ENABLED for unit in units)
 
+    def enable(self, unit: str) -> str:
+        """The command that has UNIT started at boot; without systemd, that of System V init."""
+        name = unit.removesuffix(".service")
+        if self.file(unit) is None and self._root.exists(f"/etc/init.d/{name}"):
+            el = self._root.exists("/sbin/chkconfig") or self._root.exists("/usr/sbin/chkconfig")
+            return f"chkconfig {name} on" if el else f"update-rc.d {name} enable"
+        unmask = f"systemctl unmask {unit} && " if self.state(unit) is UnitState.MASKED else ""
+        return f"{unmask}systemctl enable {unit}"
+
     def _masked(self, path: str) -> bool:
         if self._root.readlink(path) == "/dev/null":
             return True

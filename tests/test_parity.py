@@ -10,7 +10,7 @@ from tests.checks.test_ssh_host_keys import CLOUD
 from tests.cleaners.apt import NOTHING_UNNEEDED
 from tests.support import carried_out, dpkg
 
-NOT_YET = {"14", "C23"}  # the RHEL family is not judged, and free space not erased
+NOT_YET = {"C23"}  # free space is not erased
 CHECK = [str(number) for number in range(1, 42)]
 CLEANUP = [f"C{number}" for number in range(1, 24)]
 

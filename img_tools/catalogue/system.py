@@ -53,6 +53,8 @@ _IDENTITY = (
                "/etc/blkid/blkid.tab", "/etc/blkid/blkid.tab.old"),
     *_identity("package-manager-id", Status.WARN, "identifies this one machine to mirrors",
                "/var/lib/yum/uuid"),
+    *_identity("package-manager-id", Status.WARN, "has every Droplet pass for as old as the build "
+               "machine to mirrors", "/var/lib/dnf/repos/*/countme"),
     # -- only reported ---------------------------------------------------------------------------
     *_other("iscsi-initiator", "names this one machine to iSCSI servers",
             "echo GenerateName=yes > {path}", "/etc/iscsi/initiatorname.iscsi",
@@ -97,7 +99,10 @@ _IDENTITY = (
             "/var/lib/rabbitmq/.erlang.cookie", "~/.erlang.cookie"),
     *_other("subscription", "the subscription of this one machine",
             "subscription-manager unregister; subscription-manager clean",
-            "/etc/pki/consumer/*", "/etc/pki/entitlement/*", "/etc/sysconfig/rhn/systemid"),
+            "/etc/pki/consumer/*", "/etc/pki/entitlement/*", "/etc/sysconfig/rhn/systemid",
+            "/etc/sysconfig/rhn/osad-auth.conf", "/var/lib/rhsm/cache/*"),
+    *_other("subscription", "the registration of this one machine", "insights-client --unregister",
+            "/etc/insights-client/machine-id", "/etc/insights-client/.registered"),
     *_other("subscription", "the subscription of this one machine", "pro detach --assume-yes",
             "/var/lib/ubuntu-advantage/private/machine-token.json"),
 )
@@ -132,6 +137,22 @@ _NETWORK = (
               "/etc/NetworkManager/system-connections/cloud-init-*.nmconnection",
               "/etc/NetworkManager/conf.d/99-cloud-init.conf",
               "/etc/NetworkManager/conf.d/30-cloud-init-ip6-addr-gen-mode.conf"),
+    Residue("network-leftovers", "cloud-init-network", "/etc/sysconfig/network-scripts/ifcfg-*",
+            Treat.REMOVE, Status.WARN, "network settings of the build machine, which cloud-init "
+            "writes anew on a clone", holds=rb"\A[^\n]*[Cc]reated by cloud-init"),
+    # -- only reported ---------------------------------------------------------------------------
+    *(Residue("network-leftovers", "card-address", pattern, Treat.REPORT, Status.WARN,
+              "settings for the one network card of the build machine, by its address", holds=holds,
+              keep=("*/cloud-init-*",), advice=f"take the line {key}= out of {{path}}")
+      for pattern, holds, key in (
+          ("/etc/sysconfig/network-scripts/ifcfg-[ew]*",
+           rb"\A(?![^\n]*[Cc]reated by cloud-init).*^[ \t]*HWADDR=", "HWADDR"),
+          ("/etc/NetworkManager/system-connections/*", rb"^mac-address=", "mac-address"))),
+    *(Residue("network-leftovers", "dnf-proxy", pattern, Treat.REPORT, Status.WARN,
+              "a proxy for dnf and yum, which Droplets may not reach",
+              holds=rb"^[ \t]*proxy[ \t]*=[ \t]*[^\s_]",
+              advice="if only the build needed it: take the line proxy= out of {path}")
+      for pattern in ("/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/yum.repos.d/*.repo")),
     *(Residue("network-leftovers", "apt-proxy", pattern, Treat.REPORT, Status.WARN,
               "a proxy for apt, which Droplets may not reach", holds=_PROXY,
               advice="if only the build needed it: rm {path}")
@@ -141,6 +162,16 @@ _NETWORK = (
 _PACKAGE_CACHE = tuple(
     Residue("package-cache", "package-archive", f"/var/cache/apt/archives/{name}", Treat.REMOVE,
             Status.WARN, "downloaded, of no more use") for name in ("*.deb", "partial/*")
+) + tuple(
+    # Unlike apt, dnf and yum fetch what they lack, and what is a few days old, by themselves.
+    Residue("package-cache", "package-metadata", f"/var/cache/{name}/*", Treat.REMOVE, Status.WARN,
+            "packages and metadata that dnf and yum keep and fetch anew on a clone", kind="name",
+            keep=("*/.gpgkeyschecked.yum",))
+    for name in ("dnf", "yum", "libdnf5")
+) + tuple(
+    Residue("package-cache", "package-history", pattern, Treat.REMOVE, Status.WARN,
+            "who installed what on the build machine, and when")
+    for pattern in ("/var/lib/yum/history/*", "/usr/lib/sysimage/libdnf5/transaction_history.*")
 )
 
 ROWS: tuple[Residue, ...] = (*_MACHINE_ID, *_IDENTITY, *_NETWORK, *_PACKAGE_CACHE)

@@ -75,6 +75,8 @@ _LOG = "a log of the build machine"
 _LOGS = (
     *(Residue("logs", "journal", f"/var/log/**/{name}", Treat.REMOVE, Status.WARN,
               "the journal of the build machine") for name in ("*.journal", "*.journal~")),
+    Residue("logs", "journal-directory", f"/var/log/journal/{'?' * 32}", Treat.REMOVE, Status.WARN,
+            "named after the machine-id of the build machine", kind="empty"),
     *(Residue("logs", "rotated-log", f"/var/log/**/{name}", Treat.REMOVE, Status.WARN,
               "an old log of the build machine", kind="present")
       for name in _ROTATED),

@@ -60,6 +60,8 @@ class Refused(click.ClickException):
 @click.option("--check", "check_after", is_flag=True,
               help="Run img-check when all is done; its exit code counts.")
 @click.option("--poweroff", is_flag=True, help="Power off at the end, if nothing failed.")
+@click.option("--self-remove", is_flag=True,
+              help="Remove this program last of all, if nothing failed.")
 @click.option("--list", "list_them", is_flag=True, help="List the cleaners in order and exit.")
 @click.option("--explain", metavar="ID", help="Say what a cleaner does and why, and exit.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
@@ -70,8 +72,8 @@ class Refused(click.ClickException):
 def command(
     root: str, only: tuple[str, ...], skip: tuple[str, ...], policy_file: str | None,
     plugin_dir: tuple[str, ...], form: str, outputs: tuple[str, ...], yes: bool, dry_run: bool,
-    check_after: bool, poweroff: bool, list_them: bool, explain: str | None, schema: bool,
-    quiet: bool, verbose: bool,
+    check_after: bool, poweroff: bool, self_remove: bool, list_them: bool, explain: str | None,
+    schema: bool, quiet: bool, verbose: bool,
 ) -> int:
     """Make this machine fit to be snapshotted into an image.
 
@@ -91,13 +93,15 @@ def command(
     chosen = common.choose_plugins(plugins, only, skip, "img-clean")
     if yes and dry_run:
         raise click.UsageError("--yes and --dry-run exclude each other")
-    if poweroff and os.path.realpath(root) != "/":
-        raise click.UsageError("--poweroff is for the running system, not for --root")
+    for name, wanted in (("--poweroff", poweroff), ("--self-remove", self_remove)):
+        if wanted and os.path.realpath(root) != "/":
+            raise click.UsageError(f"{name} is for the running system, not for --root")
+    last = _self_removal() if self_remove else []
     common.demand("img-clean", root, outputs)
     view = _View(form, outputs, quiet, verbose)
     with _Session(root, policy_file, view) as session:
         if not yes:
-            plan = session.plan(chosen)
+            plan = session.plan([*chosen, *last])
             if dry_run or not _can_ask():
                 code = view.deliver(plan)
                 return code if dry_run else _refuse("; --yes carries the plan out")
@@ -105,7 +109,17 @@ def command(
             if not _agreed():
                 return _refuse()
         session.await_packages()
-        return session.clean(chosen, check_after, poweroff)
+        return session.clean(chosen, last, check_after, poweroff)
+
+
+def _self_removal() -> list[Plugin]:
+    """What --self-remove adds. Refuses before anything is changed where it could not be done."""
+    from img_tools import removal
+
+    refusal = removal.refusal()
+    if refusal:
+        raise click.UsageError(refusal)
+    return [removal.cleaner()]
 
 
 def _refuse(more: str = "") -> int:
@@ -250,8 +264,12 @@ class _Session:
             except Undecided as undecided:
                 raise Refused(f"{undecided}; nothing was changed") from None
 
-    def clean(self, plugins: list[Plugin], check_after: bool, poweroff: bool) -> int:
-        """Carry PLUGINS out, check, report and power off. Returns the exit code.
+    def clean(
+        self, plugins: list[Plugin], last: list[Plugin], check_after: bool, poweroff: bool
+    ) -> int:
+        """Carry PLUGINS out, check, carry LAST out if all is well, report and power off.
+
+        Returns the exit code.
 
         From the first change on a signal no longer ends the process: whoever sent it, and who
         reads the report, must hear what was done.
@@ -266,6 +284,8 @@ class _Session:
                 with stopper.at_once():
                     report = replace(report, check=self._check())
                 report = replace(report, stopped_by=stopper.number)
+            if last:
+                report = self._finish(report, last)
             code = self._view.deliver(report)
             self._name_outputs()
             if poweroff:
@@ -290,6 +310,16 @@ class _Session:
                 if path.startswith(f"{top}/") and os.stat(path).st_dev not in self._host.volatile:
                     shared.say(f"img-clean: {printable(path)} is part of the image: fetch it, "
                                "and remove it")
+
+    def _finish(self, report: CleanReport, last: list[Plugin]) -> CleanReport:
+        """REPORT with what became of LAST: the program stays where it is still needed."""
+        from img_tools import cleaning
+
+        if report.exit_code:
+            shared.say("img-clean: not removed, since not all went well")
+            return report
+        done = cleaning.report(self._host, last, dry_run=False, progress=self._progress)
+        return replace(report, results=report.results + done.results)
 
     def _progress(self, plugin: Plugin) -> None:
         self._view.say(f"{plugin.id}: {plugin.title}")

@@ -100,9 +100,8 @@ def _unit_obstacle(units: Units, *names: str) -> Obstacle | None:
                                 "nobody can tell from its files which rules are loaded at boot")
             return None
     name = next((name for name in names if units.state(name) is not UnitState.ABSENT), names[0])
-    if units.state(name) is UnitState.MASKED:
-        return Obstacle(f"{name} is masked", f"systemctl unmask {name} && systemctl enable {name}")
-    return Obstacle(f"{name} is not enabled at boot", f"systemctl enable {name}")
+    why = "masked" if units.state(name) is UnitState.MASKED else "not enabled at boot"
+    return Obstacle(f"{name} is {why}", units.enable(name))
 
 
 def allow_ssh(ssh_ports: Sequence[int]) -> str:

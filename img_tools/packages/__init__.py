@@ -44,7 +44,9 @@ class Update:
     """A newer version that the repositories offer; `origin` says which one offers it.
 
     `security` is True when any version after the installed one, up to this one, came as a security
-    update: a fix that a later version has taken over is missing all the same.
+    update: a fix that a later version has taken over is missing all the same. `advisories` are
+    the ids of those that say so. With `unproven` it counts as one because its repository publishes
+    no advisories, so that nothing tells whether it is.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Update:
     origin: str
     security: bool
     reason: Reason = Reason.PENDING
+    advisories: tuple[str, ...] = ()
+    unproven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,9 @@ class Busy(Undecided):
 class PackageManager(Protocol):
     """What a backend offers. A query that failed raises Undecided; it never looks empty."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The command: apt, dnf, dnf5 or yum."""
 
     @property
     def installed(self) -> Mapping[str, Installed]:
@@ -133,8 +139,8 @@ class PackageManager(Protocol):
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person.
 
-        VERB is install, reinstall, remove, upgrade, refresh, repair, unhold, or security (what
-        brings in the repository with the security updates).
+        VERB is install, reinstall, remove, upgrade, refresh, repair, unhold, security (what brings
+        in the repository with the security updates), or sign (what has packages checked).
         """
 
     def upgrade(self) -> Iterator[Action]:
@@ -151,6 +157,7 @@ class PackageManager(Protocol):
 
 
 FAMILIES = {"debian": "apt", "ubuntu": "apt", "rhel": "dnf", "centos": "dnf", "fedora": "dnf"}
+FAMILIES |= {"rocky": "dnf", "almalinux": "dnf", "cloudlinux": "dnf"}
 
 
 def select(
@@ -166,5 +173,7 @@ def select(
 
         return Apt(root, run, scratch, refresh=refresh)
     if family == "dnf":
-        raise Undecided("this version judges apt systems only; yum and dnf follow")
+        from img_tools.packages.dnf import Dnf
+
+        return Dnf(root, run, scratch, refresh=refresh)
     raise Undecided(f"no package manager is known for {' / '.join(ids) or 'an unnamed system'}")

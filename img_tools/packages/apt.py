@@ -28,6 +28,7 @@ from img_tools.packages import (
     apt_release,
     apt_sources,
     dpkg,
+    locks,
 )
 from img_tools.packages.apt_errors import ask
 from img_tools.packages.apt_policy import Policy, Version
@@ -46,6 +47,7 @@ _ADVICE = {
     "repair": "dpkg --configure -a && apt-get --fix-broken install",
     "unhold": "apt-mark unhold",
     "reinstall": "apt-get install --reinstall",
+    "sign": "sign the archive and name its key with Signed-By, or remove the source",
 }
 
 
@@ -109,11 +111,10 @@ class Apt:
         if dpkg.journal(self._root):
             raise Undecided("an upgrade was cut short: dpkg --configure -a finishes it")
 
-    def _require_free(self, locks: Sequence[str], does: str) -> None:
-        holder = dpkg.lock_holder(self._root, locks)
+    def _require_free(self, paths: Sequence[str], does: str) -> None:
+        holder = locks.holder(self._root, paths)
         if holder:
-            raise Busy(f"{holder.name or 'a process'} (pid {holder.pid}) {does}: "
-                       "let it finish and try again")
+            raise Busy(f"{holder} {does}: let it finish and try again")
 
     # -- repositories ----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from img_tools.entries import Unreadable
 from img_tools.model import Undecided
 from img_tools.packages import dpkg
 from img_tools.packages.apt_errors import ask, demand_updated
@@ -24,7 +25,7 @@ from img_tools.packages.apt_release import (
     releases,
 )
 from img_tools.packages.apt_sources import Source
-from img_tools.rootfs import RootFS, Unreadable
+from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-import psutil
+from collections.abc import Iterator
 
 from img_tools.model import Undecided, printable
 from img_tools.packages import Installed
@@ -67,38 +61,3 @@ def _package(fields: dict[str, str]) -> Installed | None:
         return None
     return Installed(name, fields.get("Version", ""), fields.get("Architecture", ""),
                      "reinst-required" if flag != "ok" else state, want == "hold")
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The process that changes packages; `name` is None when it is not of our PID namespace."""
-
-    pid: int
-    name: str | None
-
-
-def lock_holder(root: RootFS, locks: Sequence[str] = LOCKS) -> Holder | None:
-    """Who holds one of LOCKS. Asks the kernel (F_GETLK), which changes nothing."""
-    for path in locks:
-        try:
-            with root.open(path) as file:
-                answer = fcntl.fcntl(file, fcntl.F_GETLK, _FLOCK.pack(
-                    fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-        except FileNotFoundError:
-            continue
-        except OSError:  # a file system without locks: nobody can hold one
-            continue
-        kind, _, _, _, pid = _FLOCK.unpack(answer)
-        if kind != fcntl.F_UNLCK:
-            return Holder(pid, _process(pid))
-    return None
-
-
-_FLOCK = struct.Struct("@hhqqi4x")  # struct flock (fcntl(2)) with 64-bit offsets
-
-
-def _process(pid: int) -> str | None:
-    try:
-        return psutil.Process(pid).name() if pid > 0 else None
-    except psutil.Error:
-        return None

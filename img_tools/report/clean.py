@@ -6,10 +6,10 @@ import json
 import shlex
 import textwrap
 from collections.abc import Iterator
-from importlib import resources
 from typing import Any
 
 from img_tools import __version__
+from img_tools import schema as schemas
 from img_tools.actions import Cleaned, CleanReport, CleanStatus, Outcome, Run, Single, Step
 from img_tools.model import printable
 from img_tools.report import text as check_text
@@ -23,7 +23,7 @@ WIDTH = 100  # columns of a note, as of img-check's report
 
 def schema() -> str:
     """The JSON Schema of the report, as text."""
-    return (resources.files("img_tools") / "schema" / "clean-report-1.json").read_text("utf-8")
+    return schemas.text("clean-report-1.json")
 
 
 def subject(action: Single) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import Any
 
 from img_tools import __version__
+from img_tools import schema as schemas
 from img_tools.model import Finding, Platform, Report, Result, Run
 
 SCHEMA_VERSION = "1.0"
@@ -14,7 +14,7 @@ SCHEMA_VERSION = "1.0"
 
 def schema() -> str:
     """The JSON Schema of the report, as text."""
-    return (resources.files("img_tools") / "schema" / "report-1.json").read_text("utf-8")
+    return schemas.text("report-1.json")
 
 
 def render(report: Report) -> str:

@@ -42,3 +42,9 @@ def test_a_text_of_one_s_own_does_as_well(image, path):
 ])
 def test_a_script_that_would_not_be_shown(image, name, what, found):
     assert codes(check("motd", image({**SH, f"{DIRECTORY}/{name}": what}))) == found
+
+
+@pytest.mark.parametrize("name", ["cockpit", "insights-client"])
+def test_what_packages_of_the_rhel_family_say_is_no_message_of_the_image(image, name):
+    assert codes(check("motd", image({f"/etc/motd.d/{name}": "Register!\n"}))) == [
+        ("warn", "missing")]

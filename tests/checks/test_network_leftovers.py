@@ -64,3 +64,26 @@ def test_a_proxy_of_the_build_network(image, line, count):
     found = check("network-leftovers", image({"/etc/apt/apt.conf.d/90proxy": f"x;\n{line}\n"}))
     assert [finding.code for finding in found] == ["apt-proxy"] * count
     assert "10.0.0.2" not in repr(found)
+
+
+@pytest.mark.parametrize(("content", "code"), [
+    ("# Created by cloud-init on instance boot automatically, do not edit.\nHWADDR=52:54:0:1:2:3\n",
+     "cloud-init-network"),
+    ("DEVICE=eth0\nHWADDR=52:54:0:1:2:3\n", "card-address"),
+    ("DEVICE=eth0\n#HWADDR=52:54:0:1:2:3\nBOOTPROTO=dhcp\n", None),
+])
+def test_network_scripts_of_the_rhel_family(image, content, code):
+    found = check("network-leftovers", image(
+        {"/etc/sysconfig/network-scripts/ifcfg-eth0": content,
+         "/etc/sysconfig/network-scripts/ifcfg-lo": "DEVICE=lo\n"}))
+    assert [finding.code for finding in found] == ([code] if code else [])
+
+
+def test_a_proxy_in_the_configuration_of_dnf_is_told_once(image):
+    found = check("network-leftovers", image({
+        "/etc/dnf/dnf.conf": "[main]\nproxy=http://me:pw@10.0.0.2:3142\n",
+        "/etc/yum.conf": Link("dnf/dnf.conf"),
+        "/etc/yum.repos.d/x.repo": "[x]\nproxy=_none_\n"}))
+    assert [(finding.code, finding.path) for finding in found] == [
+        ("dnf-proxy", "/etc/dnf/dnf.conf")]
+    assert "me:pw" not in repr(found)

@@ -92,3 +92,19 @@ def test_a_profile_chooses(image):
 def test_no_id_decides_nothing(image, content):
     with pytest.raises(Undecided):
         check("os-release", image({"/etc/os-release": content}))
+
+
+@pytest.mark.parametrize(("text", "profile", "found"), [
+    ("CentOS release 6.10 (Final)\n", "marketplace-2019", []),
+    ("CentOS release 6.10 (Final)\n", "marketplace", [("fail", "unsupported-release")]),
+])
+def test_centos_6_has_no_os_release(image, text, profile, found):
+    host = image({"/etc/os-release": None, "/etc/centos-release": text})
+    host.profile = policy.PROFILES[profile]
+    assert codes(check("os-release", host)) == found
+    assert host.os_release.ids == ("centos", "rhel", "fedora")
+
+
+def test_a_centos_release_that_names_no_release_decides_nothing(image):
+    with pytest.raises(Undecided, match="names no release"):
+        check("os-release", image({"/etc/os-release": None, "/etc/centos-release": "x\n"}))

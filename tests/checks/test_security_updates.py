@@ -64,3 +64,21 @@ def test_other_updates_are_left_to_their_own_check(image: Image) -> None:
     host = with_packages(image(), pending=[PLAIN], repositories=[MAIN, SECURITY])
     assert check("security-updates", host) == []
     assert codes(check("package-updates", host)) == [("warn", "update-pending")]
+
+
+def test_a_repository_without_advisories_is_named(image: Image) -> None:
+    """Defect 14: CentOS Stream and CentOS 7 publish none, so that upstream never finds any."""
+    update = Update("bash", "5.1-1", "5.1-2", "baseos", True, unproven=True)
+    (finding,) = check("security-updates", with_packages(image(), pending=[update]))
+    assert finding.code == "security-unproven-pending"
+    assert finding.message == (
+        "bash 5.1-1 can be upgraded to 5.1-2, which counts as a security update: baseos publishes "
+        "no advisories that would tell")
+
+
+def test_advisories_are_named(image: Image) -> None:
+    update = Update("bash", "5.1-1", "5.1-2", "baseos", True, advisories=("RLSA-1", "RLSA-2"))
+    (finding,) = check("security-updates", with_packages(image(), pending=[update]))
+    assert finding.message == ("bash 5.1-1 lacks the security update 5.1-2 (baseos; RLSA-1; "
+                               "RLSA-2)")
+    assert finding.evidence == {"origin": "baseos", "advisories": "RLSA-1, RLSA-2"}

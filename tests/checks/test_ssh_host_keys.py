@@ -155,3 +155,39 @@ def _collect(host, found):
 
 def test_a_fifo_and_a_large_file_below_etc_ssh(image):
     assert keys(image, {"/etc/ssh/pipe": Fifo(), "/etc/ssh/big": File(size=1 << 30)}) == []
+
+
+WANTS = "[Unit]\nWants=sshd-keygen.target\n[Service]\nExecStart=/usr/sbin/sshd -D\n"
+
+
+@pytest.mark.parametrize("files", [
+    {"/usr/lib/systemd/system/sshd.service": WANTS,
+     "/usr/lib/systemd/system/sshd-keygen.target": "[Unit]\nWants=sshd-keygen@rsa.service\n",
+     "/etc/systemd/system/multi-user.target.wants/sshd.service":
+         Link("/usr/lib/systemd/system/sshd.service")},
+    {"/etc/init.d/sshd": "#!/bin/bash\n$KEYGEN; ssh-keygen -q -t rsa\n",
+     "/etc/rc.d/rc3.d/S55sshd": Link("../init.d/sshd")},
+], ids=["EL 7 and later", "EL 6"])
+def test_sshd_of_the_rhel_family_makes_its_keys(image, files):
+    assert keys(image, {"/usr/bin/cloud-init": None, **files}) == []
+
+
+def test_an_sshd_keygen_that_is_masked_makes_none(image):
+    assert codes(keys(image, {
+        "/usr/bin/cloud-init": None, "/usr/lib/systemd/system/sshd.service": WANTS,
+        "/etc/systemd/system/sshd-keygen.target": Link("/dev/null"),
+        "/etc/systemd/system/multi-user.target.wants/sshd.service":
+            Link("/usr/lib/systemd/system/sshd.service")})) == [("fail", "not-regenerated")]
+
+
+@pytest.mark.parametrize(("left", "found"), [(True, [("fail", "not-regenerated")]), (False, [])])
+def test_an_sshd_keygen_that_leaves_it_to_cloud_init(image, left, found):
+    """cloud-init runs, and is told to make no keys."""
+    unit = "/usr/lib/systemd/system/sshd-keygen@.service"
+    assert codes(keys(image, {
+        "/etc/cloud/cloud.cfg.d/1.cfg": "ssh_genkeytypes: []\n", unit: "[Unit]\n",
+        f"{unit}.d/disable-sshd-keygen-if-cloud-init-active.conf": "[Unit]\n" if left else None,
+        "/usr/lib/systemd/system/sshd.service": WANTS.replace(".target", "@rsa.service"),
+        "/usr/lib/systemd/system/sshd-keygen@rsa.service": Link("sshd-keygen@.service"),
+        "/etc/systemd/system/multi-user.target.wants/sshd.service":
+            Link("/usr/lib/systemd/system/sshd.service")})) == found

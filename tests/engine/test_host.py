@@ -69,11 +69,9 @@ def test_like_comes_after_id(image):
     assert host.packages.name == "apt"
 
 
-@pytest.mark.parametrize(("os_id", "words"), [("plan9", "no package manager is known for plan9"),
-                                              ("fedora", "yum and dnf")])
-def test_a_system_without_a_known_package_manager_is_undecided(image, os_id, words):
-    host = image({"/etc/os-release": f"ID={os_id}\n"})
-    with pytest.raises(Undecided, match=words):
+def test_a_system_without_a_known_package_manager_is_undecided(image):
+    host = image({"/etc/os-release": "ID=plan9\n"})
+    with pytest.raises(Undecided, match="no package manager is known for plan9"):
         host.packages  # noqa: B018
     assert host.advice("install", "ufw") == "with this system's package manager: install ufw"
 

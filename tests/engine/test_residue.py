@@ -3,10 +3,10 @@ import os
 
 import pytest
 
-from img_tools import mounts, residue
+from img_tools import matching, mounts, residue
 from img_tools.catalogue import CATALOGUE, Residue, Treat
+from img_tools.entries import Listing
 from img_tools.model import Status, Undecided
-from img_tools.rootfs import Listing
 from tests.support import Fifo, File, Link, codes, mended_by
 
 
@@ -15,11 +15,11 @@ def catalogue(monkeypatch):
     """catalogue(row, ...): the only rows there are, for the topic "t"."""
 
     def use(*rows):
-        monkeypatch.setattr(residue, "CATALOGUE", rows)
-        residue._rules.cache_clear()
+        monkeypatch.setattr(matching, "CATALOGUE", rows)
+        matching._rules.cache_clear()
 
     yield use
-    residue._rules.cache_clear()
+    matching._rules.cache_clear()
 
 
 def row(pattern, treat=Treat.REMOVE, code="c", **fields):
@@ -75,8 +75,8 @@ def test_holds_passes_over_holes(image, catalogue):
 
 
 def test_holds_counts_what_is_too_large_to_tell(image, catalogue, monkeypatch):
-    monkeypatch.setattr(residue, "SEARCHED", 8)
-    monkeypatch.setattr(residue, "PIECE", 4)
+    monkeypatch.setattr(matching, "SEARCHED", 8)
+    monkeypatch.setattr(matching, "PIECE", 4)
     catalogue(row("/d/*", holds=b"x"))
     host = image({"/d/large": "a" * 100, "/d/small": "a" * 7})
     assert paths(host) == ["/d/large"]

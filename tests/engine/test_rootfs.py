@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from img_tools import rootfs
-from img_tools.rootfs import LinkLoop, RootFS, Unreadable
+from img_tools import entries
+from img_tools.entries import LinkLoop, Unreadable
+from img_tools.rootfs import RootFS
 from tests.support import Fifo, File, Link, build, needs
 
 Tree = Callable[..., RootFS]
@@ -370,8 +371,8 @@ def test_a_tree_of_5000_levels_is_unreadable_without_a_leak(tree, tmp_path):
 
 def test_a_tree_as_deep_as_allowed_is_walked(tree, tmp_path):
     root = tree({})
-    deep(tmp_path / "image", rootfs.MAX_DEPTH)
-    assert len(list(root.walk("/"))) == rootfs.MAX_DEPTH
+    deep(tmp_path / "image", entries.MAX_DEPTH)
+    assert len(list(root.walk("/"))) == entries.MAX_DEPTH
 
 
 def test_a_walk_that_is_given_up_leaves_no_descriptor(tree):
@@ -576,7 +577,7 @@ def test_an_entry_says_what_it_is(tree):
 
 def test_a_large_directory_is_listed_in_parts_and_nothing_is_missed(tree, monkeypatch):
     """Also when what was listed is removed before the next part is read, as cleaning does."""
-    monkeypatch.setattr(rootfs, "LISTED", 7)
+    monkeypatch.setattr(entries, "LISTED", 7)
     root = tree({f"/t/{n}": "x" for n in range(100)} | {f"/t/d{n}/x": "x" for n in range(20)})
     assert len(list(root.walk("/t"))) == 140
     names = []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -80,6 +83,32 @@ def test_output_without_end_is_cut_off(run, monkeypatch):
     monkeypatch.setattr(runner, "OUTPUT_LIMIT", 1 << 20)
     with pytest.raises(CommandError, match="`yes` printed more than 1 MB"):
         run("yes")
+
+
+def test_a_command_can_print_when_its_reader_is_gone(tmp_path):
+    """dpkg dies of a broken pipe, in the middle of an upgrade, when img-clean is killed."""
+    script = (f"while [ ! -e {tmp_path}/killed ]; do :; done; echo one && echo two >&2 "
+              f"&& echo whole > {tmp_path}/draft && mv {tmp_path}/draft {tmp_path}/end")
+    reader = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from img_tools.runner import Runner\n"
+         f"Runner('/', 20)('sh', '-c', 'echo > {tmp_path}/begun; ' + sys.argv[1])", script])
+    appears(tmp_path / "begun")
+    reader.kill()
+    reader.wait()
+    (tmp_path / "killed").touch()
+    appears(tmp_path / "end")
+
+
+def appears(path: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} does not appear"
+        threading.Event().wait(0.01)
+
+
+def test_old_kernels_have_no_files_in_memory(run, monkeypatch):
+    monkeypatch.setattr(os, "memfd_create", Mock(side_effect=OSError(errno.ENOSYS, "")))
+    assert run("echo", "hello").stdout == "hello\n"
 
 
 # -- errors ----------------------------------------------------------------------------------------

@@ -34,3 +34,20 @@ def test_a_drop_in_that_decides_what_a_service_does(image, text, counts):
     path = f"{ETC}/ufw.service.d/10-mine.conf"
     found = image({UNIT: "[Service]\nExecStart=/x\n", path: text}).units.override("ufw.service")
     assert found == (path if counts else None)
+
+
+@pytest.mark.parametrize(("files", "command"), [
+    ({UNIT: "[Unit]"}, "systemctl enable ufw.service"),
+    ({UNIT: ""}, "systemctl unmask ufw.service && systemctl enable ufw.service"),
+    ({"/etc/init.d/ufw": "x", "/sbin/chkconfig": "x"}, "chkconfig ufw on"),
+    ({"/etc/init.d/ufw": "x"}, "update-rc.d ufw enable"),
+    ({}, "systemctl enable ufw.service"),
+])
+def test_the_command_that_enables_it(image, files, command):
+    assert image(files).units.enable("ufw.service") == command
+
+
+def test_run_levels_of_centos_6(image):
+    units = image({"/etc/rc.d/init.d/sshd": "x", "/etc/init.d": Link("rc.d/init.d"),
+                   "/etc/rc.d/rc3.d/S55sshd": Link("../init.d/sshd")}).units
+    assert units.starts("ssh.service", "sshd.service")

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from img_tools import yamlfile
-from img_tools.rootfs import Unreadable
+from img_tools.entries import Unreadable
 from img_tools.yamlfile import Node, NotUnderstood
 from tests.support import File
 

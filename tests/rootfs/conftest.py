@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from tests.rootfs import running, trees
 from tests.rootfs.clean import clean
+from tests.rootfs.debrepo import Key
+from tests.rootfs.el import SUITES, El
 
 HERE = Path(__file__).parent
 Tree = Callable[..., Path]
@@ -96,3 +99,22 @@ def booted(tree: Tree) -> Iterator[Tree]:
 def suite(request: pytest.FixtureRequest) -> str:
     """Each release in turn."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def rpm_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Key]:
+    """The key that signs the toy packages."""
+    made = Key.make(tmp_path_factory.mktemp("rpm-keys") / "known")
+    yield made
+    with contextlib.suppress(FileNotFoundError):
+        subprocess.run(["gpgconf", "--homedir", str(made.home), "--kill", "gpg-agent"],
+                       check=False, capture_output=True)
+
+
+@pytest.fixture
+def make(tree: Tree, rpm_key: Key) -> Callable[..., El]:
+    """make("dnf4", "rocky-9") -> such a system without a package."""
+    def made(tool: str, release: str = "rocky-9") -> El:
+        return El(tree(SUITES[tool], tool), tool, rpm_key, release)
+
+    return made

@@ -27,12 +27,16 @@ MIRROR = "http://deb.debian.org/debian"
 SECURITY = "http://deb.debian.org/debian-security"
 PACKAGES = ("cloud-init", "openssh-server", "ufw", "rsyslog", "systemd-sysv", "iproute2",
             "ca-certificates", "dbus", "cron", "logrotate", "iptables")
+# Debian's own rpm, dnf and firewalld make a system that is like EL to all who do not ask for dpkg.
+EL = ("rpm", "firewalld", "netbase", "cloud-init", "openssh-server", "rsyslog", "systemd-sysv",
+      "iproute2", "ca-certificates", "dbus", "cron", "logrotate", "procps", "sudo", "nftables")
 SERVER = (*PACKAGES, "nginx", "unattended-upgrades", "libpam-systemd", "python3")
 BUILD_TIME = 900  # seconds for one tree; about 40 with a near mirror
 KEPT_DAYS = 7  # trees of other recipes, such as yesterday's, are removed after that
 
 # "stale" is what the release shipped with its point updates; "current" has the security updates of
-# the day as well, hence the date in its recipe. "server" boots and has more services.
+# the day as well, hence the date in its recipe. "server" boots and has more services. "dnf4" and
+# "dnf5" are EL-like: see el.py.
 RECIPES = {
     "stale": f"""
         mmdebstrap --quiet --variant=minbase --components=main --include={','.join(PACKAGES)} \\
@@ -55,6 +59,20 @@ RECIPES = {
         chroot "$1" apt-get -y -o Dpkg::Options::=--force-confold dist-upgrade
     """,
 }
+for _kind, _packages in (("dnf4", (*EL, "dnf")), ("dnf5", ("rpm", "dnf5", "netbase"))):
+    RECIPES[_kind] = f"""
+        mmdebstrap --quiet --variant=minbase --components=main --include={','.join(_packages)} \\
+            --aptopt='Acquire::Check-Valid-Until "false"' SUITE "$1" \\
+            "deb {MIRROR} SUITE main" </dev/null
+        cd "$1"
+        rm -rf etc/apt var/lib/apt var/cache/apt var/lib/dpkg usr/bin/apt* usr/bin/dpkg* \\
+            etc/debian_version etc/os-release usr/lib/os-release etc/update-motd.d etc/motd \\
+            var/log/* var/backups/* etc/*- etc/cron.daily/*dpkg* etc/cron.daily/apt*
+        mkdir -p etc/rpm etc/yum.repos.d etc/pki/rpm-gpg srv/repos var/lib/rpm var/log
+        echo '%_dbpath /var/lib/rpm' > etc/rpm/macros
+        [ ! -e usr/bin/dnf-3 ] || ln -sf dnf-3 usr/bin/yum
+        : > etc/fstab
+    """
 
 
 class Unavailable(Exception):

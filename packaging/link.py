@@ -1,0 +1,124 @@
+"""Freeze the modules and link the program. The Python of runtime.py runs this.
+
+    RUNTIME/python link.py RUNTIME OUTPUT
+"""
+
+import marshal
+import os
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+
+# Modules of the standard library that are left out: they need an extension that runtime.py leaves
+# out, talk to a person or a compiler, or serve a network. A plugin may import all the others.
+UNUSED = set("""
+    __phello__ _aix_support _android_support _apple_support _ios_support _osx_support
+    _pydatetime _pydecimal _pyio _pylong _pyrepl antigravity asyncio bdb bz2 cProfile cmd code
+    codeop compileall concurrent.futures.process ctypes curses dbm decimal doctest
+    email._header_value_parser email.contentmanager email.headerregistry email.mime
+    email.policy ensurepip fractions ftplib http.cookiejar http.cookies http.server idlelib
+    imaplib importlib._bootstrap importlib._bootstrap_external logging.config logging.handlers
+    lzma mailbox modulefinder multiprocessing nturl2path optparse pdb pickletools plistlib
+    poplib profile pstats pty py_compile pyclbr pydoc pydoc_data rlcompleter sched shelve site
+    smtplib socketserver sqlite3 ssl statistics symtable tabnanny test this tkinter trace
+    turtle turtledemo unittest venv wave webbrowser wsgiref xml.dom.expatbuilder
+    xml.dom.minidom xmlrpc zipapp zoneinfo
+    _yaml click._winconsole click.testing packaging.licenses packaging.metadata
+    packaging.pylock psutil._psaix psutil._psbsd psutil._psosx psutil._pssunos
+    psutil._pswindows yaml.cyaml
+""".split())
+ENCODINGS = set("""
+    __init__ aliases ascii base64_codec charmap cp1252 cp437 hex_codec idna iso8859_1 iso8859_15
+    latin_1 punycode raw_unicode_escape unicode_escape utf_16 utf_16_be utf_16_le utf_32
+    utf_32_be utf_32_le utf_8 utf_8_sig
+""".split())
+OWN = ("img_tools", "click", "licences")  # their docstrings are what --help and --explain show
+
+
+def modules(top: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
+    """Every module below TOP by its dotted name."""
+    for path in sorted(top.rglob("*.py")):
+        parts = path.relative_to(top).with_suffix("").parts
+        name = ".".join([*prefix.split(), *(part for part in parts if part != "__init__")])
+        if name:
+            yield name, path
+
+
+def wanted(name: str, path: Path) -> bool:
+    """Whether the module NAME is frozen in."""
+    if name.startswith("encodings") and path.stem not in ENCODINGS:
+        return False
+    parts = name.split(".")
+    return not any(".".join(parts[:n]) in UNUSED for n in range(1, len(parts) + 1)) and (
+        not name.startswith("_sysconfigdata"))
+
+
+def source(name: str, path: Path) -> str:
+    """The text to compile: packages that look into their directory are told what is there."""
+    text = path.read_text("utf-8")
+    if name in ("img_tools.checks", "img_tools.cleaners"):
+        text += f"\n__all__ = {sorted(p.stem for p in path.parent.glob('[!_]*.py'))}\n"
+    if name == "img_tools.schema":
+        files = {p.name: p.read_text("utf-8") for p in sorted(path.parent.glob("*.json"))}
+        text += f"\n_FILES = {files}\n\ndef text(name: str) -> str:\n    return _FILES[name]\n"
+    return text
+
+
+def frozen(runtime: Path) -> Iterator[tuple[str, bool, bytes]]:
+    """Name, whether it is a package, and code of every module, sorted."""
+    found = {name: path for name, path in modules(runtime / "lib") if wanted(name, path)}
+    for directory, prefix in (("img_tools", "img_tools"), ("checks", "img_tools checks"),
+                              ("cleaners", "img_tools cleaners")):
+        found |= dict(modules(ROOT / directory, prefix))
+        found[prefix.replace(" ", ".")] = ROOT / directory / "__init__.py"
+    found["__main__"] = HERE / "start.py"
+    for name, path in sorted(found.items()):
+        yield name, path.stem == "__init__", freeze(name, source(name, path))
+    texts = "\n".join(f"{path.name:=^80}\n\n{path.read_text('utf-8')}" for path in
+                      [ROOT / "LICENSE", *sorted((runtime / "licences").iterdir())])
+    packed = zlib.compress(texts.encode(), 9)
+    yield "licences", False, freeze("licences", f"import zlib\nTEXT = zlib.decompress({packed})\n")
+
+
+def freeze(name: str, text: str) -> bytes:
+    """NAME stands for the path in tracebacks: that of the builder is nobody's business."""
+    own = name.partition(".")[0] in OWN
+    code = compile(text, f"<{name}>", "exec", dont_inherit=True, optimize=0 if own else 2)
+    return marshal.dumps(code)
+
+
+def write_table(runtime: Path) -> None:
+    """frozen.S, all code in one piece of read-only memory, and the table that CPython reads."""
+    code, rows, place = bytearray(), [], 0
+    for name, package, data in frozen(runtime):
+        code += data
+        rows.append(f'    {{"{name}", frozen_code + {place}, {len(data)}, {int(package)}}},\n')
+        place += len(data)
+    (runtime / "frozen.bin").write_bytes(code)
+    (runtime / "frozen.S").write_text(
+        '.section .rodata\n.global frozen_code\nfrozen_code:\n.incbin "frozen.bin"\n'
+        '.section .note.GNU-stack,"",@progbits\n')
+    (runtime / "frozen.c").write_text(
+        "#include <Python.h>\nextern const unsigned char frozen_code[];\n"
+        "const struct _frozen frozen_modules[] = {\n" + "".join(rows) + "    {0}\n};\n")
+
+
+def main() -> None:
+    """Freeze, link, strip."""
+    runtime, output = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    write_table(runtime)
+    environment = os.environ | {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
+    subprocess.run(
+        [runtime / "cc", "-o", output, HERE / "launcher.c", "frozen.c", "frozen.S",
+         *(runtime / "link").read_text().splitlines(), "-Wl,--build-id=none"],
+        cwd=runtime, env=environment, check=True)
+    subprocess.run(["strip", "--strip-all", "-R", ".comment", output], check=True)
+
+
+if __name__ == "__main__":
+    main()

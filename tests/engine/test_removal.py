@@ -1,0 +1,88 @@
+"""What img-clean takes away when it takes itself away, and what it must leave."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from img_tools import removal
+from img_tools.actions import Remove, Run, Truncate, Write
+from img_tools.host import Host
+
+OURS = "2026-01-01 10:00:00 install img-tools:amd64 <none> 0.1.0\n"
+OTHER = "2026-01-01 09:00:00 install img-tools-extra:all <none> 1\n"
+TERM = ("\nLog started: 2026-01-01  10:00:00\nUnpacking img-tools (0.1.0) ...\r\n"
+        "Log ended: 2026-01-01  10:00:01\n")
+TERM_OTHER = ("\nLog started: 2026-01-01  09:00:00\nUnpacking nginx (1) ...\r\n"
+              "Log ended: 2026-01-01  09:00:01\n")
+HISTORY = "\nStart-Date: a\nInstall: img-tools:amd64 (0.1.0)\nEnd-Date: b\n"
+STATUS = "Package: bash\nStatus: install ok installed\n\nPackage: img-tools\nVersion: 0.1.0\n\n"
+
+
+@pytest.fixture
+def packaged(monkeypatch):
+    """As the packages and the single file run it."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/usr/bin/img-check")
+
+
+def actions(host: Host) -> list[object]:
+    return list(removal.plan(host))
+
+
+def test_the_deb_is_purged_and_its_entries_go(image, packaged):
+    host = image({
+        "/usr/bin/img-check": "", "/var/lib/dpkg/info/img-tools.list": "/.\n/usr/bin/img-check\n",
+        "/var/log/dpkg.log": OTHER + OURS, "/var/log/apt/term.log": TERM + TERM_OTHER,
+        "/var/log/apt/history.log": HISTORY, "/var/lib/dpkg/status-old": STATUS,
+        "/var/cache/apt/archives/img-tools_0.1.0_amd64.deb": "",
+        "/var/cache/apt/archives/nginx_1_amd64.deb": "", "/etc/img-tools/checks/x.py": "",
+    })
+    done = actions(host)
+    assert isinstance(done[0], Run)
+    assert done[0].argv == ("dpkg", "--purge", "img-tools")
+    written = {action.path: action.content for action in done if isinstance(action, Write)}
+    assert written == {"/var/log/dpkg.log": OTHER, "/var/log/apt/term.log": TERM_OTHER,
+                       "/var/lib/dpkg/status-old": STATUS.partition("\nPackage: img-tools")[0]}
+    assert [action.path for action in done if isinstance(action, Truncate)] == [
+        "/var/log/apt/history.log"]
+    assert [action.path for action in done if isinstance(action, Remove)] == [
+        "/var/cache/apt/archives/img-tools_0.1.0_amd64.deb", "/etc/img-tools"]
+
+
+def test_a_log_that_names_others_alone_stays_as_it_is(image, packaged):
+    host = image({"/var/lib/dpkg/info/img-tools.list": "/usr/bin/img-check\n",
+                  "/var/log/dpkg.log": OTHER, "/var/log/apt/term.log": TERM_OTHER})
+    assert [type(action) for action in actions(host)] == [Run]
+
+
+def test_what_the_removal_itself_logs_goes_too(image, packaged):
+    host = image({"/var/lib/dpkg/info/img-tools.list": "/usr/bin/img-check\n",
+                  "/var/log/dpkg.log": OTHER})
+    steps = removal.plan(host)
+    next(steps)
+    with open(f"{host.root.top}/var/log/dpkg.log", "a") as log:
+        log.write("2026-01-01 11:00:00 startup packages purge\n" + OURS)
+    (action,) = steps
+    assert isinstance(action, Write)
+    assert action.content == OTHER
+
+
+def test_the_rpm_is_erased_and_its_database_rebuilt(image, packaged):
+    host = image({"/var/log/dnf.rpm.log": "2026 SUBDEBUG Installed: img-tools-0.1.0-1.x86_64\n"},
+                 {("rpm", "-qf", "--qf", "%{NAME}\n", "/usr/bin/img-check"): "img-tools\n"})
+    first, log, rebuild = actions(host)
+    assert first.argv == ("rpm", "-e", "img-tools")
+    assert log == Truncate("/var/log/dnf.rpm.log", "it tells that img-tools was here")
+    assert rebuild.argv == ("rpm", "--rebuilddb")
+
+
+def test_a_python_environment_is_left_to_what_made_it(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", "/run/img tools")
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    assert "rm -rf '/run/img tools'" in str(removal.refusal())
+    monkeypatch.setattr(sys, "prefix", "/root/.local/share/pipx/venvs/img-tools")
+    assert "pipx uninstall img-tools" in str(removal.refusal())
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert removal.refusal() is None
