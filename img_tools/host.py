@@ -371,6 +371,8 @@ def _os_release(root: RootFS) -> OsRelease:
 
 def _centos_6(root: RootFS) -> OsRelease:
     """What /etc/centos-release says, through distro."""
+    from distro import LinuxDistribution  # as above
+
     root.read_bytes(CENTOS_6, limit=1 << 16)
     found = LinuxDistribution(
         distro_release_file=root.host_path(CENTOS_6), os_release_file=os.devnull,
