@@ -80,7 +80,7 @@ def _finding(host: Host, item: Stored) -> Finding:
 
 def _fix(host: Host, item: Stored) -> str:
     if item.outside:
-        return f"{item.target} is outside of the home: look at it and remove it by hand"
+        return f"{item.target} is no file of the account's own: look at it and remove it by hand"
     if item.kind == "private-key" and "/.ssh/" not in item.path:
         return f"rm {quote(item.path)}; what needs such a key makes its own at first boot"
     command = host.clean_command("ssh-keys")

@@ -95,7 +95,7 @@ def _clean(
         status, message = CleanStatus.SKIP, printable(str(skip))
     except Undecided as undecided:
         status, message = CleanStatus.FAILED, printable(str(undecided))
-    except Exception as error:  # a defect of the cleaner: recorded, the others go on
+    except (Exception, SystemExit) as error:  # a defect of the cleaner: recorded, others go on
         status = CleanStatus.FAILED
         message = printable(f"the cleaner itself failed: {type(error).__name__}: {error}")
     if tally.outcomes[Outcome.FAILED]:
@@ -115,11 +115,26 @@ def _carry_out(
             return CleanStatus.STOPPED, "stopped before its end"
         if not isinstance(action, Action):
             raise TypeError(f"it asked for a {type(action).__name__}, which is no action")
+        _demand_texts(action)
         if isinstance(action, RemoveFiles):
             _remove_files(host, surgeon, action, dry_run, tally)
         else:
             tally.add(Step(action, Outcome.PLANNED) if dry_run else apply(host, surgeon, action))
     return (CleanStatus.PLANNED if dry_run else CleanStatus.DONE), ""
+
+
+def _demand_texts(action: Action) -> None:
+    """Raise TypeError for what no report could show, before anything is done."""
+    match action:
+        case RemoveFiles(directory, names, why):
+            texts = (directory, why, *names)
+        case Run(argv, why):
+            texts = (*argv, why)
+        case _:
+            texts = (action.path, action.why)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"it asked for a {type(action).__name__} whose path, command or reason is "
+                        "no text")
 
 
 def _remove_files(

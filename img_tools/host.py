@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from img_tools import (
     firewall,
     host_keys,
     inuse,
+    mounts,
     onboot,
     packages,
     policy,
@@ -33,6 +35,7 @@ from img_tools import (
 from img_tools.accounts import Account, Accounts, PasswordFiles, State
 from img_tools.bashrc import Hook
 from img_tools.boot import Mount
+from img_tools.entries import LinkLoop
 from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
@@ -115,8 +118,24 @@ class Host:
 
     @cached_property  # asked once a file, and two threads find the same
     def volatile(self) -> frozenset[int]:
-        """Devices (st_dev) of file systems that live in memory: no snapshot holds what is there."""
-        return _volatile() - {os.stat(self.root.top).st_dev}
+        """Devices (st_dev) of file systems in memory or on servers: no snapshot holds those."""
+        found = {mount.device for mount in mounts.read()
+                 if mount.kind in mounts.MEMORY | mounts.NETWORK}
+        return frozenset(found - {os.stat(self.root.top).st_dev})
+
+    @cached_property
+    def boot_id(self) -> str:
+        """The id of the running system's boot, "" for a mounted image."""
+        try:
+            with open("/proc/sys/kernel/random/boot_id") as file:
+                return file.read().strip().replace("-", "") if self.live else ""
+        except OSError:
+            return ""
+
+    def of_former_boot(self, path: str) -> bool:
+        """True for a service's private /tmp (systemd.exec(5)) whose service no longer runs."""
+        found = re.search("/systemd-private-([0-9a-f]{32})-[^/]*$", path)
+        return found is not None and found[1] != self.boot_id
 
     def owns(self, path: str) -> bool:
         """True when PATH is something this run has put aside and will remove itself."""
@@ -205,7 +224,9 @@ class Host:
             pass
         except Undecided as undecided:  # must not hide what lies in the homes
             trouble = str(undecided)
-        return ssh_store.Store(self.root, self.homes, config, self.volatile, trouble)
+        names = frozenset(name for account in self.accounts.all
+                          for name in (account.name, str(account.uid)))
+        return ssh_store.Store(self.root, self.homes, config, self.volatile, trouble, names)
 
     @once
     def cloud(self) -> cloud.CloudInit:
@@ -304,23 +325,13 @@ def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
     seen: set[str] = set()
     pairs = [(account.home, account.name) for account in known.all]
     for home, name in [("/root", "root"), *pairs, ("/etc/skel", "skel")]:
-        path = root.resolve(home)
+        try:
+            path = root.resolve(home)
+        except LinkLoop:
+            continue  # nothing can lie there
         if path not in seen and home.startswith("/") and root.is_dir(path):
             seen.add(path)
             yield Home(path, name)
-
-
-def _volatile() -> frozenset[int]:
-    try:
-        mounts = [part.mountpoint for part in psutil.disk_partitions(all=True)
-                  if part.fstype in ("tmpfs", "ramfs", "devtmpfs")]
-    except OSError:  # no /proc: a bare chroot, where nothing is mounted either
-        return frozenset()
-    devices = set()
-    for mount in mounts:
-        with contextlib.suppress(OSError):  # hidden below another mount, or gone
-            devices.add(os.stat(mount).st_dev)
-    return frozenset(devices)
 
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")

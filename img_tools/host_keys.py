@@ -11,7 +11,9 @@ from img_tools.rootfs import RootFS
 from img_tools.units import Units
 
 HEAD = 1 << 16  # bytes read of a unit
-MAKES_KEYS = re.compile(r"ssh-keygen\b.*\s-\w*A|dpkg-reconfigure\b.*\bopenssh-server|sshd-keygen")
+MAKES_KEYS = r"(ssh-keygen\b.*\s-\w*A|dpkg-reconfigure\b.*\bopenssh-server|sshd-keygen)"
+IN_UNIT = re.compile(rf"^\s*Exec\w+\s*=.*{MAKES_KEYS}", re.M)  # what it runs, and no comment
+IN_SCRIPT = re.compile(rf"^[^#\n]*{MAKES_KEYS}", re.M)
 UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/ssh*.service.d/*.conf",
          "/usr/lib/systemd/system/sshd-keygen*.service")
 # From EL 8 on sshd-keygen does nothing where cloud-init runs.
@@ -51,10 +53,10 @@ def _makers(root: RootFS, units: Units) -> Iterator[bool]:
                 continue
             text = root.read_text(entry.path, limit=HEAD)
             # ConditionFirstBoot holds only while machine-id is missing or "uninitialized".
-            yield bool(MAKES_KEYS.search(text)) and "ConditionFirstBoot=yes" not in text and (
+            yield bool(IN_UNIT.search(text)) and "ConditionFirstBoot=yes" not in text and (
                 not name.endswith(".service") or units.starts(name))
     script = scripts.read(root, "/etc/rc.local")
-    yield bool(script and script.text and not script.flaws and MAKES_KEYS.search(script.text))
+    yield bool(script and script.text and not script.flaws and IN_SCRIPT.search(script.text))
 
 
 def _sshd_itself(root: RootFS, units: Units) -> bool:

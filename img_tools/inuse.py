@@ -8,15 +8,23 @@ import sys
 
 import psutil
 
+from img_tools.model import Undecided
+
 
 def paths(top: str) -> frozenset[str]:
     """Paths below TOP, without it, that processes have open, run, work in or got as arguments.
 
     This program is one of them; the files it is made of count too. Processes of others' namespaces
-    may add a name too many, which then stays.
+    may add a name too many, which then stays. Raises Undecided without /proc.
     """
-    found = {os.path.realpath(globals().get("__file__", sys.executable))}  # frozen: no file
-    for process in psutil.process_iter():
+    own = globals().get("__file__", sys.executable)  # frozen: no file
+    found = {os.path.realpath(path) for path in (own, sys.prefix, *sys.path)}
+    try:
+        processes = list(psutil.process_iter())
+    except (OSError, IndexError):  # no /proc, or a directory of that name with nothing in it
+        raise Undecided("without /proc it cannot be told which files are in use: "
+                        "mount -t proc proc /proc") from None
+    for process in processes:
         links = [f"/proc/{process.pid}/{name}" for name in ("cwd", "exe", "root")]
         try:
             links += [entry.path for entry in os.scandir(f"/proc/{process.pid}/fd")]

@@ -19,6 +19,7 @@ from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.entries import Entry, LinkLoop, Listing, Unreadable
 from img_tools.host import Home, Host
 from img_tools.model import Undecided, printable
+from img_tools.rootfs import literal
 
 SEARCHED = 4 << 20  # bytes of a file's content that `holds` looks at, in pieces of PIECE
 PIECE = 1 << 18
@@ -149,7 +150,8 @@ def entry_in(listing: Listing, item: os.DirEntry[str]) -> Entry | None:
     except FileNotFoundError:  # gone since: a live system
         return None
     except OSError as error:
-        raise Unreadable(f"{printable(listing.path)}: {error.strerror}") from None
+        path = printable(f"{listing.path}/{item.name}")
+        raise Unreadable(f"{path}: {error.strerror}") from None
 
 
 def search(host: Host, topic: str) -> Iterator[Match | Crowd]:
@@ -205,12 +207,17 @@ def _listed(
         for item in listing.items:
             name = item.name
             for number, rule in enumerate(rules):
-                if rule.fits(name) and not (_may_keep(rule, item) and rule.keeps(
-                        f"{listing.path}/{name}", item.is_dir(follow_symlinks=False))):
+                if rule.fits(name) and not (_may_keep(rule, item) and _kept(
+                        host, rule, f"{listing.path}/{name}",
+                        item.is_dir(follow_symlinks=False))):
                     found.setdefault(number, []).append(item)
                     break
         for number, items in found.items():
             yield Crowd(rules[number], listing, items)
+
+
+def _kept(host: Host, rule: _Rule, path: str, is_dir: bool) -> bool:
+    return rule.keeps(path, is_dir) and not host.of_former_boot(path)
 
 
 def _may_keep(rule: _Rule, item: os.DirEntry[str]) -> bool:
@@ -233,7 +240,7 @@ def _in_home(host: Host, home: Home, rules: list[_Rule], seen: set[str]) -> Iter
             continue
         if f"{home.path}/{tail}" in seen:
             continue
-        for found in host.root.glob(f"{base}/{tail}"):
+        for found in host.root.glob(f"{literal(base)}/{tail}"):
             entry = _target(host, rule, found)
             if (entry is not None and not rule.keeps(entry.path, entry.is_dir)
                     and counts(host, rule, entry)):

@@ -113,7 +113,7 @@ def actions(
     if it is of anything below. Paths are resolved but for the last name, since links are not
     followed when it comes to it.
     """
-    places = _Places(host)
+    places, trouble = _Places(host), list[Undecided]()
     for found in search(host, topic):
         row = found.residue if isinstance(found, Match) else found.rule.row
         make = _ACTIONS.get(row.treat)
@@ -122,7 +122,9 @@ def actions(
         if isinstance(found, Match):
             yield from _single(found, make, places, spared)
         else:
-            yield from _crowd(host, found, make, places, spared)
+            yield from _crowd(host, found, make, places, spared, trouble)
+    if trouble:
+        raise trouble[0]
 
 
 def _single(
@@ -135,8 +137,10 @@ def _single(
 
 
 def _crowd(
-    host: Host, crowd: Crowd, make: Callable[[str, str], Action], places: _Places, spared: Test
+    host: Host, crowd: Crowd, make: Callable[[str, str], Action], places: _Places, spared: Test,
+    trouble: list[Undecided],
 ) -> Iterator[Action]:
+    """What is done about CROWD. What cannot be looked at is noted in TROUBLE and hides no other."""
     rule, listing = crowd.rule, crowd.listing
     rest, files = crowd.items, []
     if rule.by_type and listing.dev not in host.volatile:
@@ -153,8 +157,13 @@ def _crowd(
         action = RemoveFiles(place, tuple(files), rule.row.why)
         yield from [action] if len(files) >= CROWD else action.each()
     for item in rest:
-        entry = entry_in(listing, item)
-        if entry and counts(host, rule, entry):
+        try:
+            entry = entry_in(listing, item)
+            counted = entry and counts(host, rule, entry)
+        except Undecided as undecided:  # another one's FUSE mount, which root may not look at
+            trouble.append(undecided)
+            continue
+        if entry and counted:
             yield from _single(Match(rule.row, entry), make, places, spared)
 
 

@@ -309,6 +309,11 @@ def _open_regular(path: str, name: str, directory: int) -> BinaryIO:
     raise Unreadable(f"{printable(path)}: a {what}, not a regular file")
 
 
+def literal(text: str) -> str:
+    """A pattern for glob() that fits TEXT alone: the name of a home may hold a `*`."""
+    return re.sub(r"([*?[])", r"[\1]", text)
+
+
 def _matcher(pattern: str) -> Callable[[str], object]:
     return re.compile(fnmatch.translate(pattern)).match
 

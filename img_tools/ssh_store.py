@@ -6,7 +6,7 @@ What is found is told by content, so that a key is a key under any name.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from posixpath import basename
@@ -15,7 +15,7 @@ from typing import Protocol
 from img_tools import sshkeys
 from img_tools.entries import Entry, LinkLoop
 from img_tools.model import Undecided
-from img_tools.rootfs import RootFS
+from img_tools.rootfs import RootFS, literal
 from img_tools.sshd import SshdConfig
 from img_tools.sshkeys import Key
 
@@ -46,7 +46,7 @@ class Stored:
     """Something that SSH uses. `path` is where it was found, `target` the file that this leads to.
 
     `outside` is set when that lies outside of the home: root must not clean there, since whoever
-    owns the home chooses where that is.
+    owns the home chooses where that is; and for a file that no account has its keys in.
     """
 
     kind: Kind
@@ -80,14 +80,17 @@ class Store:
     """What the accounts with HOMES keep for SSH in the image at ROOT.
 
     CONFIG is the server's configuration, None without a server, or when it cannot be read for the
-    reason TROUBLE. Nothing on a device in VOLATILE is part of a snapshot.
+    reason TROUBLE. Nothing on a device in VOLATILE is part of a snapshot. NAMES are the names and
+    the ids of all accounts: what AuthorizedKeysFile's %u and %U stand for.
     """
 
     def __init__(self, root: RootFS, homes: Sequence[HasHome], config: SshdConfig | None,
-                 volatile: Container[int] = (), trouble: str = "") -> None:
+                 volatile: Container[int] = (), trouble: str = "",
+                 names: Container[str] = ()) -> None:
         self._root = root
         self._homes = homes
         self._volatile = volatile
+        self._names = names
         self._patterns = DEFAULT + tuple(
             arg for item in (config.all("AuthorizedKeysFile") if config else ())
             for arg in item.args if arg.lower() != "none" and arg not in DEFAULT)
@@ -153,20 +156,30 @@ class Store:
     # -- authorized keys ---------------------------------------------------------------------
 
     def _authorized(self, pattern: str, home: HasHome | None) -> Iterator[Stored]:
+        words = re.compile(_translated(pattern, home, "([^/]+)", re.escape))
         try:
-            for entry in self._root.glob(_glob(pattern, home)):
+            for entry in self._root.glob(_translated(pattern, home, "*", literal)):
                 name = basename(entry.path) if pattern.endswith("/%u") else None
                 account = home.account if home else name
-                yield from self._guarded(self._keys_of(entry.path, account, home))
+                found = words.fullmatch(entry.path)
+                named = found is not None and all(word in self._names for word in found.groups())
+                yield from self._guarded(self._keys_of(entry.path, account, home, named))
         except LinkLoop:
             return  # nothing can lie behind it
         except Undecided as undecided:
             self._trouble.append(str(undecided))
 
-    def _keys_of(self, path: str, account: str | None, home: HasHome | None) -> Iterator[Stored]:
+    def _keys_of(
+        self, path: str, account: str | None, home: HasHome | None, named: bool
+    ) -> Iterator[Stored]:
+        """The keys in the file at PATH, which the server reads for an account if NAMED.
+
+        Otherwise it is whatever else lies beside such files: with `/etc/ssh/%u` sshd_config too.
+        Its keys are told all the same, since a clone may get an account of that name.
+        """
         entry = self._file(path)
-        target = self._root.resolve(path) if entry else path
-        outside = home is not None and not _within(target, home)
+        target, outside = self._place(path, home) if entry else (path, False)
+        outside = outside or not named
         if entry is None or not entry.is_file or not self._first(target, outside=outside):
             return  # a link to /dev/null lets nobody in; the walk over ~/.ssh names the rest
         data = self._root.read_bytes(path, AUTHORIZED_LIMIT, head=True)
@@ -180,10 +193,18 @@ class Store:
             if not line.strip() or line.lstrip().startswith(b"#"):
                 continue
             key = sshkeys.public_line(line)
-            if key or not (junk or private):
+            if key or (named and not (junk or private)):
                 yield Stored(Kind.AUTHORIZED if key else Kind.NOT_A_KEY, path, target, entry.size,
                              account, number, key, outside)
             junk = junk or key is None
+
+    def _place(self, path: str, home: HasHome | None) -> tuple[str, bool]:
+        """Where PATH leads, and whether root must not clean there: see Stored.outside."""
+        if home is None:
+            place = self._root.resolve_trusted(path)
+            return (self._root.resolve(path), True) if place is None else (place, False)
+        target = self._root.resolve(path)
+        return target, not _within(target, home)
 
     # -- ~/.ssh ------------------------------------------------------------------------------
 
@@ -270,16 +291,22 @@ def _within(path: str, home: HasHome) -> bool:
     return path.startswith(home.path.rstrip("/") + "/")
 
 
-def _glob(pattern: str, home: HasHome | None) -> str:
-    """A glob for every path that AuthorizedKeysFile's PATTERN may stand for (sshd_config(5))."""
+def _translated(pattern: str, home: HasHome | None, any_name: str,
+                literally: Callable[[str], str]) -> str:
+    """An expression for every path that AuthorizedKeysFile's PATTERN may mean (sshd_config(5)).
+
+    What stands for the name of an account becomes ANY_NAME, the rest is taken LITERALLY.
+    """
     def token(found: re.Match[str]) -> str:
         match found[0]:
+            case "%h" if home:
+                return literally(home.path.rstrip("/"))
+            case "%u" | "%U" | "%h":
+                return any_name
             case "%%":
                 return "%"
-            case "%h" if home:
-                return re.sub(r"([*?[])", r"[\1]", home.path.rstrip("/"))
-            case "%u" | "%U" | "%h":
-                return "*"
             case other:
-                return f"[{other}]" if other in "*?[" else other
-    return re.sub(r"%.|[*?[]", token, pattern)
+                return literally(other)
+    plain = "/".join(part for part in pattern.split("/") if part not in ("", "."))
+    rooted = plain if pattern.startswith("%h") else f"/{plain}"
+    return re.sub(r"%.|[^%]+|%", token, rooted)

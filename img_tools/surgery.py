@@ -14,6 +14,7 @@ import os
 import stat
 from collections.abc import Sequence
 
+from img_tools import mounts
 from img_tools.rootfs import RootFS
 
 MAX_OPEN = 100  # levels kept open; what lies deeper is moved up first
@@ -41,6 +42,7 @@ class Surgeon:
     def __init__(self, root: RootFS) -> None:
         self._root = root
         self._parent: tuple[str, int] | None = None
+        self._foreign = mounts.foreign(root.top)
 
     def __enter__(self) -> Surgeon:
         return self
@@ -60,10 +62,18 @@ class Surgeon:
             self.forget()
             try:
                 with self._root.directory(path) as fd:
+                    self._demand_own(fd)
                     self._parent = (path, os.dup(fd))
             except NotADirectoryError:  # a file stands there, so that nothing can lie below
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
         return self._parent[1]
+
+    def _demand_own(self, fd: int) -> None:
+        """Raise OSError when FD lies on a mount that is not of the image."""
+        where = self._foreign.get(_mount(fd).decode()) if self._foreign else None
+        if where is not None:
+            raise OSError(errno.EXDEV, f"is of this machine, where {where} is, and only mounted "
+                                       "into the image: umount it there")
 
     def unlink(self, parent: str, names: Sequence[str]) -> frozenset[str]:
         """Remove the files and links called NAMES in the directory PARENT.
@@ -87,12 +97,12 @@ class Surgeon:
     def remove(self, path: str) -> int | None:
         """Remove the file, link or tree at PATH."""
         parent, name = _take_apart(path)
+        _spare_system(path)  # a link too: /bin is one to usr/bin
         fd = self._directory(parent)
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
             os.unlink(name, dir_fd=fd)
             return found.st_size if stat.S_ISREG(found.st_mode) else 0
-        _spare_system(path)
         return _remove_tree(name, fd)
 
     def empty(self, path: str) -> int | None:
@@ -101,6 +111,7 @@ class Surgeon:
         _spare_system(path)
         self.forget()
         with self._root.directory(path) as fd:
+            self._demand_own(fd)
             return _empty(fd)
 
     def truncate(self, path: str) -> int:
@@ -115,6 +126,7 @@ class Surgeon:
         _demand_plain(before)  # before it is opened: a device might act on that
         fd = os.open(name, _FILE, dir_fd=directory)
         try:
+            self._demand_own(fd)
             found = os.fstat(fd)
             _demand_plain(found)
             if (found.st_dev, found.st_ino) != (before.st_dev, before.st_ino):

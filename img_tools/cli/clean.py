@@ -18,6 +18,7 @@ import click
 from img_tools import __version__
 from img_tools.cli import common
 from img_tools.cli import main as shared
+from img_tools.model import printable
 
 if TYPE_CHECKING:
     from img_tools.actions import CleanReport
@@ -182,16 +183,17 @@ class _Stopper:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Take signals as a wish to stop while the block runs; those ignored stay ignored."""
-        before = {number: signal.getsignal(number) for number in shared.SIGNALS}
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
+        """Take signals as a wish to stop while the block runs; those ignored stay ignored.
+
+        After it none counts: the report is out, and "nothing was changed" would be a lie.
+        """
+        for number in shared.SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self.note)
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            shared.ignore_signals()
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
@@ -285,6 +287,7 @@ class _Session:
             if last:
                 report = self._finish(report, last)
             code = self._view.deliver(report)
+            self._name_outputs()
             if poweroff:
                 code = code or (128 + stopper.number if stopper.number else 0)
                 return self._power_off(code)
@@ -298,6 +301,15 @@ class _Session:
         chosen = common.choose_plugins(self._checks, (), self._disabled, "img-check")
         return checking.report(self._host, chosen, jobs=common.default_jobs(), timeout=TIMEOUT,
                                left_out=self._disabled)
+
+    def _name_outputs(self) -> None:
+        """Say which of the reports just written are part of the image now."""
+        top = self._host.root.top.rstrip("/")
+        for path in map(os.path.realpath, self._view.outputs):
+            with contextlib.suppress(OSError):
+                if path.startswith(f"{top}/") and os.stat(path).st_dev not in self._host.volatile:
+                    shared.say(f"img-clean: {printable(path)} is part of the image: fetch it, "
+                               "and remove it")
 
     def _finish(self, report: CleanReport, last: list[Plugin]) -> CleanReport:
         """REPORT with what became of LAST: the program stays where it is still needed."""

@@ -44,7 +44,7 @@ def run(command: click.Command) -> NoReturn:
             signal.signal(number, _stop)
     try:
         code = _guard(name, lambda: int(command.main(prog_name=name, standalone_mode=False) or 0))
-        _ignore_signals()
+        ignore_signals()
     except Stop as stop:  # it came while _guard was busy with something else
         code = 128 + stop.number
     # Threads of checks that hang in the kernel must not keep the process: leave without them.
@@ -69,11 +69,11 @@ def _allow_open_files() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    _ignore_signals()  # let the clean-up finish
+    ignore_signals()  # let the clean-up finish
     raise Stop(number)
 
 
-def _ignore_signals() -> None:
+def ignore_signals() -> None:
     """For the rest of the run. Not SIG_IGN: Python reports one that came just before it as lost."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:

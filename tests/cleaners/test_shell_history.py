@@ -18,6 +18,16 @@ def test_histories_of_every_account_shell_and_client_go(image):
     assert check("shell-history", host) == []
 
 
+def test_homes_with_any_name_are_looked_at_as_they_are_called(image):
+    """`[ab]` is a name for a directory, too: a pattern of it would look into /home/a instead."""
+    passwd = "".join(f"u{n}:x:{n}:{n}::{home}:/bin/sh\n" for n, home in enumerate(
+        ["/home/[ab]", "/home/*", "/home/?", "/home/loop", "/home/a"], 5))
+    files = [f"/home/{name}/.bash_history" for name in ("[ab]", "*", "?", "a")]
+    host = image({"/etc/passwd": passwd, "/home/loop": Link("loop"), **dict.fromkeys(files, "x")})
+    assert [finding.path for finding in check("shell-history", host)] == sorted(files)
+    assert carried_out("shell-history", host) == sorted(files)
+
+
 def test_startup_files_and_empty_histories_stay(image):
     assert plan("shell-history", image({
         "/root/.bashrc": "HISTFILE=~/.h\n", "/root/.bash_history": "", "/root/.vimrc": "x",

@@ -3,7 +3,7 @@ import pytest
 from img_tools.model import Undecided
 from tests import ssh
 from tests.checks.test_ssh_host_keys import CLOUD
-from tests.support import Fifo, Link, carried_out, check, plan
+from tests.support import Fifo, File, Link, carried_out, check, plan
 
 KEY = "/etc/ssh/ssh_host_ed25519_key"
 
@@ -45,6 +45,21 @@ def test_a_unit_that_makes_them_is_enough(image):
                   "/etc/systemd/system/multi-user.target.wants/keys.service":
                   Link("/etc/systemd/system/keys.service")})
     assert carried_out("ssh-host-keys", host) == [KEY]
+
+
+@pytest.mark.parametrize("files", [
+    {"ssh.service.d/x.conf": "# ExecStartPre=/usr/bin/ssh-keygen -A\n[Service]\nNice=1\n"},
+    {"ssh.service.d/x.conf": "[Unit]\nDescription=not sshd-keygen\nAfter=sshd-keygen.target\n"},
+    {"x.service": "[Unit]\nAfter=sshd-keygen.target\n[Service]\nExecStart=/bin/true\n",
+     "multi-user.target.wants/x.service": Link("/etc/systemd/system/x.service")},
+    {"../../rc.local": File("#!/bin/sh\n# ssh-keygen -A\nexit 0\n", mode=0o755)},
+])
+def test_a_comment_or_a_name_makes_no_keys(image, files):
+    host = image({"/etc/ssh/sshd_config": "Port 22\n", KEY: ssh.openssh(), "/bin/sh": "x",
+                  "/etc/systemd/system": {},
+                  **{f"/etc/systemd/system/{name}": what for name, what in files.items()}})
+    with pytest.raises(Undecided, match="ssh-keygen -A"):
+        plan("ssh-host-keys", host)
 
 
 def test_without_keys_nothing_is_refused(image):

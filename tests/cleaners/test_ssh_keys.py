@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from img_tools import session
@@ -47,6 +49,30 @@ def test_a_home_whose_ssh_leads_elsewhere_harms_nobody(image, target):
     host = image({"/etc/passwd": PASSWD, "/home/mallory/.ssh": Link(target),
                   "/srv/bob/authorized_keys": KEY, "/etc/ssh/sshd_config": "Port 22\n"})
     assert plan("ssh-keys", host) == []
+
+
+@pytest.mark.parametrize(("link", "target"), [
+    ("/home/mallory/.ssh/authorized_keys", "/etc/passwd"),
+    ("/home/mallory/.ssh", "/etc"), ("/home/mallory/.ssh/authorized_keys", "../../bob/keys")])
+def test_links_where_the_server_looks_lead_nowhere(image, link, target):
+    """`/home/%u/...` names homes, too: whoever owns one would choose what root removes."""
+    host = image({"/etc/passwd": PASSWD, "/etc/authorized_keys": "no key\n", link: Link(target),
+                  "/home/bob/keys": KEY,
+                  "/etc/ssh/sshd_config": "AuthorizedKeysFile /home/%u/.ssh/authorized_keys\n"})
+    os.lchown(f"{host.root.top}{link}", 1600, 1600)
+    assert plan("ssh-keys", host) == []
+
+
+def test_only_files_of_accounts_go_where_other_files_lie_too(image):
+    """With `/etc/ssh/%u` or `%h/%u` sshd_config is no list of keys, nor is a host key."""
+    files = {"/etc/ssh/moduli": "1 2 3\n", "/etc/ssh/bob": KEY, "/etc/ssh/2": KEY,
+             "/etc/ssh/ssh_host_ed25519_key.pub": KEY, "/etc/ssh/trusted_user_ca_keys": KEY,
+             "/home/mallory/app.conf": "debug yes\n", "/home/mallory/mallory": KEY,
+             "/etc/ssh/sshd_config": "AuthorizedKeysFile /etc/ssh/%u /etc/ssh/%U %h/%u\n"}
+    host = image({"/etc/passwd": PASSWD, **files})
+    told = {finding.path for finding in check("ssh-keys", host)}
+    assert carried_out("ssh-keys", host) == ["/etc/ssh/2", "/etc/ssh/bob", "/home/mallory/mallory"]
+    assert "/etc/ssh/trusted_user_ca_keys" in told, "a clone may get an account of that name"
 
 
 def test_a_pipe_goes_unread(image):

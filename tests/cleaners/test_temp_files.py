@@ -1,7 +1,11 @@
 import os
 import socket
 
+import psutil
+import pytest
+
 from img_tools import cleaning
+from img_tools.model import Undecided
 from img_tools.plugins import load
 from img_tools.report import clean as views
 from tests.support import Fifo, Link, carried_out, check, plan
@@ -16,9 +20,27 @@ def test_all_but_what_systemd_keeps(image):
     """
     host = image({"/tmp/a/b": "x", "/var/tmp/.c": "x", "/etc/.x.swp": "x", "/etc/x.dpkg-old": "x",
                   f"/tmp/systemd-private-{ID}-ntp.service-AbCdEf/tmp": {}})
+    host.boot_id = ID
     assert carried_out("temp-files", host) == ["/etc/.x.swp", "/etc/x.dpkg-old", "/tmp/a",
                                                "/var/tmp/.c"]
     assert check("temp-files", host) == []
+
+
+def test_a_private_tmp_of_a_former_boot_goes(image):
+    former = f"/tmp/systemd-private-{ID}-ntp.service-AbCdEf"
+    assert carried_out("temp-files", image({f"{former}/tmp/secret": "x"})) == [former]
+
+
+@pytest.mark.parametrize("error", [
+    FileNotFoundError(2, "No such file or directory", "/proc"), IndexError("list index")])
+def test_without_proc_it_is_not_guessed_what_is_in_use(image, monkeypatch, error):
+    """psutil itself stumbles over a /proc that is there and empty."""
+    def missing():
+        raise error
+
+    monkeypatch.setattr(psutil, "process_iter", missing)
+    with pytest.raises(Undecided, match="mount -t proc"):
+        plan("temp-files", image({"/tmp/x": "x"}))
 
 
 def test_the_directories_themselves_keep_their_mode(image):

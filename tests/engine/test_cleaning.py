@@ -155,6 +155,10 @@ def test_a_missing_program_is_a_failure_and_not_an_absence(image):
     (Undecided("cannot tell\x1b[31m"), "failed", r"cannot tell\x1b[31m"),
     (ValueError("oops"), "failed", "the cleaner itself failed: ValueError: oops"),
     (RecursionError(), "failed", "the cleaner itself failed: RecursionError"),
+    (SystemExit(0), "failed", "the cleaner itself failed: SystemExit: 0"),
+    (Remove("/tmp/d", None), "failed", "no text"),
+    (Remove(b"/tmp/d", "w"), "failed", "no text"),
+    (Run(("true", 5), "w"), "failed", "no text"),
     ("a text", "failed", "it asked for a str, which is no action"),
     (None, "failed", "it asked for a NoneType"),
 ])

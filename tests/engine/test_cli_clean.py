@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from img_tools.cli import clean
+from img_tools.cli import clean, main
 from img_tools.model import Undecided
 from tests.conftest import BASE
 from tests.engine.test_cleaning import manifest, validated_clean
@@ -167,6 +167,26 @@ def test_a_signal_ends_it_with_a_report_of_what_was_done(slow, place, number):
     assert document["check"] is None
     assert "nothing was changed" not in stderr
     assert sorted(os.listdir(place / "image/tmp")) == ["dir", "one", "second"]
+
+
+def test_a_signal_after_the_report_changes_nothing(monkeypatch):
+    """It came too late: "interrupted, nothing was changed" would be a lie."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(main, "SIGNALS", (signal.SIGTERM,))
+    try:
+        with clean._Stopper().listening():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_report_written_into_the_image_is_named(arguments, place):
+    inside = place / "image/tmp/report.json"
+    done = call(arguments("one", "--yes", "-q", "-o", str(inside), "-o", str(place / "x.txt")))
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert f"{inside} is part of the image" in done.stderr
 
 
 def test_a_second_run_is_refused_and_the_first_goes_on(slow, arguments, place):

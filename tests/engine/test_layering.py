@@ -20,6 +20,7 @@ LAYERS = {
     "img_tools.model": 0,
     "img_tools.actions": 1,
     "img_tools.once": 1,
+    "img_tools.mounts": 1,
     "img_tools.catalogue": 1,
     "img_tools.policy": 1,
     "img_tools.schema": 1,

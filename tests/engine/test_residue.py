@@ -3,8 +3,9 @@ import os
 
 import pytest
 
-from img_tools import matching, residue
+from img_tools import matching, mounts, residue
 from img_tools.catalogue import CATALOGUE, Residue, Treat
+from img_tools.entries import Listing
 from img_tools.model import Status, Undecided
 from tests.support import Fifo, File, Link, codes, mended_by
 
@@ -88,17 +89,32 @@ def test_what_lies_in_memory_is_in_no_snapshot(image, catalogue):
     assert paths(host) == []
 
 
-def test_volatile_devices_are_those_of_memory_file_systems_but_never_the_root(image, monkeypatch):
+def test_volatile_is_what_lies_in_memory_or_on_a_server_but_never_the_root(image, monkeypatch):
+    """No snapshot holds the homes that are mounted from a server: they are not ours to clean."""
     host = image()
-    part = type("Part", (), {})
-    mounts = []
-    for mountpoint, fstype in (("/proc", "tmpfs"), (host.root.top, "tmpfs"), ("/gone", "tmpfs"),
-                               ("/sys", "sysfs")):
-        mount = part()
-        mount.mountpoint, mount.fstype = mountpoint, fstype
-        mounts.append(mount)
-    monkeypatch.setattr("psutil.disk_partitions", lambda all: mounts)
-    assert host.volatile == {os.stat("/proc").st_dev}
+    root = os.stat(host.root.top).st_dev
+    found = [mounts.Mount(str(device), device, "/", "/x", kind) for device, kind in (
+        (77, "tmpfs"), (78, "nfs4"), (79, "fuse.sshfs"), (80, "ext4"), (root, "tmpfs"))]
+    monkeypatch.setattr(mounts, "read", lambda: found)
+    assert host.volatile == {77, 78, 79}
+
+
+def test_what_cannot_be_looked_at_hides_nothing_beside_it(image, catalogue, monkeypatch):
+    """Whoever has FUSE may mount in /tmp what root cannot even stat."""
+    catalogue(row("/tmp/*", kind="name"))
+    host = image({"/tmp/a/x": "x", "/tmp/fuse": {}, "/tmp/z/x": "x"})
+    look = Listing.entry
+
+    def refused(listing, item):
+        if item.name == "fuse":
+            raise PermissionError(13, "Permission denied")
+        return look(listing, item)
+
+    monkeypatch.setattr(Listing, "entry", refused)
+    done = []
+    with pytest.raises(Undecided, match="/tmp/fuse: Permission denied"):
+        done.extend(action.path for action in residue.actions(host, "t"))
+    assert sorted(done) == ["/tmp/a", "/tmp/z"]
 
 
 def test_our_own_directory_does_not_count(image, catalogue):

@@ -198,6 +198,30 @@ def test_mounts_and_hard_links_stay_and_are_told(tree: Tree, outside: Path) -> N
     assert rest_is_done(top)
 
 
+def test_what_is_of_this_machine_and_only_mounted_into_the_image_stays(
+    tree: Tree, outside: Path
+) -> None:
+    """Who prepares a chroot may bind this machine's /tmp, apt cache or logs into it."""
+    top = clean(tree("bookworm"))
+    plant(top, {**REST, "/var/log/app.log": "x"})
+    (outside / "x.deb").write_text(CANARY)
+    before = trees.manifest(outside)
+    only = "temp-files,package-cache,logs,shell-history"
+    with contextlib.ExitStack() as stack:
+        for place, source in (("tmp", outside), ("var/cache/apt/archives", outside),
+                              ("var/log/app.log", outside / "x.log.1")):
+            trees.mount("--bind", str(source), str(top / place))
+            stack.callback(trees.unmount, top / place)
+        report = img_clean(top, "--yes", "--only", only, codes=(1,))
+        assert trees.manifest(outside) == before
+    failed = failures(report)
+    assert {*failed} == {"temp-files", "package-cache", "logs"}
+    assert all("umount it there" in error for _, steps in failed.values() for _, error in steps)
+    assert not (top / "root/.lesshst").exists()
+    img_clean(top, "--yes", "--only", only)
+    assert rest_is_done(top)
+
+
 @contextlib.contextmanager
 def immutable(*paths: Path) -> Iterator[None]:
     """No one can change PATHS while the block runs."""

@@ -1,0 +1,72 @@
+"""What is mounted where, as the kernel tells (proc(5): /proc/PID/mountinfo)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
+NETWORK = frozenset({
+    "9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs", "vboxsf",
+    "virtiofs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs",
+})
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount: the directory `root` of the file system on `device` (st_dev), seen at `place`."""
+
+    id: str
+    device: int
+    root: str
+    place: str
+    kind: str
+
+
+def read() -> tuple[Mount, ...]:
+    """All mounts of our namespace, none without /proc: in a bare chroot."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            return tuple(_parsed(file.read().splitlines()))
+    except OSError:
+        return ()
+
+
+def _parsed(lines: list[bytes]) -> Iterator[Mount]:
+    for line in lines:
+        fields, _, rest = line.partition(b" - ")
+        number, _, device, root, place = fields.split()[:5]
+        major, _, minor = device.partition(b":")
+        yield Mount(number.decode(), os.makedev(int(major), int(minor)), _text(root), _text(place),
+                    _text(rest.split()[0]))
+
+
+def _text(field: bytes) -> str:
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), field))
+
+
+def foreign(top: str) -> Mapping[str, str]:
+    """Mounts below TOP, the root of an image, that show what is not the image's: {id: where it is}.
+
+    Who prepares a chroot binds this machine's /dev, /tmp or apt cache into it. Such a mount is told
+    by its file system being mounted outside of TOP, too.
+    """
+    mounts = read()
+    if top == "/" or not mounts:
+        return {}
+    own = max((mount for mount in mounts if _within(top, mount.place)),
+              key=lambda mount: len(mount.place))
+    image = os.path.join(own.root, os.path.relpath(top, own.place))
+    outside = {mount.device: mount.place for mount in mounts if not _within(mount.place, top)}
+    return {
+        mount.id: outside[mount.device] for mount in mounts
+        if mount.place != top and _within(mount.place, top) and mount.device in outside
+        and not (mount.device == own.device and _within(mount.root, os.path.normpath(image)))
+    }
+
+
+def _within(path: str, base: str) -> bool:
+    return path == base or path.startswith(f"{base.rstrip('/')}/")
