@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -45,6 +44,8 @@ class once(Generic[T]):
         try:
             return self._compute(instance), None, None
         except Exception as error:  # kept, whatever it is, and raised for each who asks
+            import traceback  # seldom needed
+
             traceback.clear_frames(error.__traceback__)
             return None, error, error.__traceback__
 

@@ -4,17 +4,31 @@ import gc
 
 gc.disable()  # nothing of what is imported now is garbage
 
-import importlib.util  # noqa: E402
+import importlib  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
+from _thread import allocate_lock  # noqa: E402
 
 sys.frozen = True  # what PyInstaller and others call it, too
 
-# Half of the checks never look at the running system: psutil is loaded when one does.
-spec = importlib.util.find_spec("psutil")
-spec.loader = importlib.util.LazyLoader(spec.loader)
-sys.modules["psutil"] = module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
+
+class Later(type(sys)):
+    """psutil once something of it is asked for: half of the checks never look at the system.
+
+    importlib's LazyLoader would load it at the first import statement, which asks for __spec__.
+    """
+
+    _turn = allocate_lock()
+
+    def __getattr__(self, name):
+        with self._turn:
+            if sys.modules["psutil"] is self:
+                del sys.modules["psutil"]
+            real = importlib.import_module("psutil")
+        return getattr(real, name)
+
+
+sys.modules["psutil"] = Later("psutil")
 
 COMMANDS = ("img-check", "img-clean")
 name = os.path.basename(sys.argv[0]) if sys.argv else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from img_tools.firewall.rules import (
     ACCEPT,
@@ -22,6 +22,9 @@ from img_tools.firewall.rules import (
 )
 from img_tools.model import Undecided
 from img_tools.rootfs import RootFS
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 CONF = "/etc/firewalld/firewalld.conf"
 DIRS = ("/etc/firewalld", "/usr/lib/firewalld", "/lib/firewalld")
@@ -82,6 +85,8 @@ class Firewalld:
             # Entities could blow a small file up to any size; firewalld's files have none.
             if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
                 raise Undecided(f"{path} declares a document type, which firewalld's files do not")
+            from xml.etree import ElementTree  # seldom needed, and not by --list
+
             try:
                 return ElementTree.fromstring(data)  # noqa: S314  (no entities, bounded size)
             except (ElementTree.ParseError, ValueError, LookupError):
