@@ -62,15 +62,12 @@ def _nis(host: Host) -> Iterator[Finding]:
 
 
 def _deserted(host: Host) -> Iterator[Finding]:
-    """Homes whose account is gone (`userdel` without -r): no other check looks into them."""
-    homes = {host.root.resolve(account.home) for account in host.accounts.all}
-    for entry in host.root.glob("/home/*"):
-        path = host.root.resolve(entry.path)
-        inhabited = any(home == path or home.startswith(f"{path}/") for home in homes)
-        if not inhabited and host.root.is_dir(path) and host.root.listdir(path):
-            yield warn("deserted-home", f"{entry.path} is no account's home, so that keys and "
-                       "histories in it were not looked for", path=entry.path,
-                       fix=f"look at it; if it is of no use: rm -r {shlex.quote(entry.path)}")
+    """Homes whose account is gone (`userdel` without -r)."""
+    for home in host.homes:
+        if home.deserted:
+            yield warn("deserted-home", f"{home.path} is no account's home; what it holds is in "
+                       "the image all the same", path=home.path,
+                       fix=f"look at it; if it is of no use: rm -r {shlex.quote(home.path)}")
 
 
 def _people(host: Host) -> Iterator[Finding]:

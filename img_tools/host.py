@@ -70,10 +70,14 @@ class OsRelease:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A home directory that exists, and the first account it belongs to."""
+    """A home directory that exists, and the first account it belongs to.
+
+    With `deserted` there is no such account any more, and `account` is what it was called.
+    """
 
     path: str
     account: str
+    deserted: bool = False
 
 
 class Host:
@@ -190,7 +194,10 @@ class Host:
 
     @once
     def homes(self) -> tuple[Home, ...]:
-        """Every home that exists, each once, with /root and /etc/skel (what new homes get)."""
+        """Every home that exists, each once, with /root and /etc/skel (what new homes get).
+
+        Those of accounts that are gone come last: their keys are in the image as well.
+        """
         return tuple(_homes(self.root, self.accounts))
 
     @once
@@ -332,6 +339,10 @@ def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
         if path not in seen and home.startswith("/") and root.is_dir(path):
             seen.add(path)
             yield Home(path, name)
+    seen.update([path[:end] for path in seen for end, char in enumerate(path) if char == "/"])
+    for entry in root.glob("/home/*"):  # `userdel` without -r leaves a home, and all that is in it
+        if entry.is_dir and entry.path not in seen and root.listdir(entry.path):
+            yield Home(entry.path, entry.path.rpartition("/")[2], deserted=True)
 
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")

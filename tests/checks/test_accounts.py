@@ -1,6 +1,7 @@
 import pytest
 
 from img_tools.model import Undecided
+from tests import ssh
 from tests.support import Fifo, check, codes
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
@@ -135,6 +136,7 @@ def test_unclear_cloud_init_is_no_crash(image):
 
 
 def test_home_of_an_account_that_is_gone(image):
-    host = image({"/home/ghost/.ssh/id_ed25519": "x", "/home/empty": {}})
+    host = image({"/home/ghost/.ssh/id_ed25519": ssh.openssh(), "/home/empty": {}})
     [found] = check("accounts", host)
     assert (found.status, found.code, found.path) == ("warn", "deserted-home", "/home/ghost")
+    assert ("fail", "private-key") in codes(check("ssh-keys", host))

@@ -153,11 +153,19 @@ HOMES = ("root:x:0:0::/root:/bin/sh\napp:x:990:990::/srv/app:/bin/sh\nnone:x:5:5
 
 def test_homes_are_those_of_passwd(image, catalogue):
     catalogue(row("~/.h"))
-    host = image({"/etc/passwd": HOMES, "/srv/app/.h": "x", "/root/.h": "x", "/home/old/.h": "x",
+    host = image({"/etc/passwd": HOMES, "/srv/app/.h": "x", "/root/.h": "x", "/srv/no/.h": "x",
                   "/.h": "x", "/etc/skel/.h": "x"})
     found = {match.path: match.account for match in residue.matches(host, "t")}
     assert found == {"/root/.h": "root", "/srv/app/.h": "app", "/.h": "sys",
                      "/etc/skel/.h": "skel"}
+
+
+def test_homes_of_accounts_that_are_gone_are_looked_at_too(image, catalogue):
+    catalogue(row("~/.h"))
+    host = image({"/etc/passwd": "ann:x:1000:1000::/home/team/ann:/bin/sh\n", "/home/old/.h": "x",
+                  "/home/team/ann/.h": "x", "/home/team/.h": "x", "/home/link": Link("/srv"),
+                  "/srv/.h": "x"})
+    assert paths(host) == ["/home/old/.h", "/home/team/ann/.h"]
 
 
 def test_the_home_that_is_the_root_is_not_looked_at_twice(image, catalogue):
