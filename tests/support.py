@@ -65,11 +65,13 @@ def build(top: Path, files: Mapping[str, object]) -> None:
 def _file(path: bytes, what: File) -> None:
     content = what.content.encode("utf-8", "surrogateescape") if isinstance(
         what.content, str) else what.content
-    with open(path, "wb") as file:
+    # Through a link it would be a file of this machine that is written and loses its mode.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "wb") as file:
         file.write(content)
         if what.size is not None:
             file.truncate(what.size)
-    os.chmod(path, what.mode)
+        os.fchmod(fd, what.mode)
 
 
 def dpkg(**versions: str) -> str:

@@ -50,11 +50,11 @@ TRACES: dict[str, object] = {
 }
 
 
-def residue_files() -> dict[str, object]:
-    """An example of everything in the catalogue that a cleaner removes or empties."""
+def residue_files(without: str = "") -> dict[str, object]:
+    """An example of everything that a cleaner removes or empties, but for the topic WITHOUT."""
     files: dict[str, object] = {}
     for row in CATALOGUE:
-        if row.treat is Treat.REPORT or row.kind == "empty":
+        if row.treat is Treat.REPORT or row.kind == "empty" or row.topic == without:
             continue
         files = {**residues.example(row), **files}
     above = {os.path.dirname(path) for path in files}
