@@ -21,7 +21,7 @@ UNUSED = set("""
     _pydatetime _pydecimal _pyio _pylong _pyrepl antigravity asyncio bdb bz2 cProfile cmd code
     codeop compileall concurrent.futures.process ctypes curses dbm decimal doctest
     email._header_value_parser email.contentmanager email.headerregistry email.mime
-    email.policy ensurepip fractions ftplib http.cookiejar http.cookies http.server idlelib
+    email.policy ensurepip fractions ftplib html http.cookiejar http.cookies http.server idlelib
     imaplib importlib._bootstrap importlib._bootstrap_external logging.config logging.handlers
     lzma mailbox modulefinder multiprocessing nturl2path optparse pdb pickletools plistlib
     poplib profile pstats pty py_compile pyclbr pydoc pydoc_data rlcompleter sched shelve site
