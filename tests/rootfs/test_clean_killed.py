@@ -62,7 +62,10 @@ def everything(top: Path) -> None:
 
 
 def test_killed_anywhere_the_next_run_finishes(tree: Tree, tmp_path: Path) -> None:
-    """Twenty kills at random calls, the seed is printed; the same tree as without any kill."""
+    """Cleanup defect 23: killed, upstream's dd leaves /zerofile.
+
+    Twenty kills at random calls, the seed is printed; the same tree as without any kill.
+    """
     base = clean(tree("bookworm"))
     everything(base)
     with trees.copy(base, place(tmp_path, "whole")) as top:
