@@ -658,3 +658,11 @@ def test_without_a_signal_the_handlers_are_back_afterwards(handlers):
     with shared.undisturbed():
         pass
     assert signal.getsignal(signal.SIGTERM) is shared._stop
+
+
+@pytest.mark.parametrize(("program", "handler"), [
+    ("/usr/bin/img-clean", "Handlers.SIG_DFL"), ("pytest", "function default_int_handler")])
+def test_an_interrupt_during_the_imports_shows_no_traceback(program, handler):
+    done = call([sys.executable, "-c", "import sys, signal; sys.argv = [sys.argv[1]]; "
+                 "import img_tools.cli; print(repr(signal.getsignal(signal.SIGINT)))", program])
+    assert handler in done.stdout
