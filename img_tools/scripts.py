@@ -19,7 +19,6 @@ from img_tools.runner import PATH
 
 HEAD = 1 << 20  # bytes read of a script
 _ELF = b"\x7fELF"
-_BOM = b"\xef\xbb\xbf"
 
 
 class Flaw(StrEnum):

@@ -13,6 +13,15 @@ from img_tools.rootfs import RootFS
 from tests.support import FakeRunner, build
 
 Image = Callable[..., Host]
+RINGS = [Path(__file__).parent / name for name in ("rootfs", "container", "packaging")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs root and trees, by the directory it is in."""
+    for item in items:
+        if any(ring in item.path.parents for ring in RINGS):
+            item.add_marker("rootfs")
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,15 +12,6 @@ from tests.container import machine, server
 from tests.container.machine import Machine
 from tests.rootfs import trees
 from tests.rootfs.debrepo import Key
-
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker("rootfs")
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +21,6 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], M
         machine.demand()
         trees.own_mounts()
     except trees.Unavailable as why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{why}, and CI must run this")
         pytest.skip(str(why))
     with contextlib.ExitStack() as stack:
         key = Key.make(tmp_path_factory.mktemp("key") / "gpg")

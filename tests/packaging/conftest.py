@@ -28,16 +28,8 @@ VERSION_CODENAME=noble
 """
 SOURCES = {"forky": ("forky", "minbase"), "ubuntu": ("trixie", "stale"), "el": ("bookworm", "dnf4")}
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 Tree = Callable[..., Path]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker("rootfs")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -16,15 +15,7 @@ from tests.rootfs.clean import clean
 from tests.rootfs.debrepo import Key
 from tests.rootfs.el import SUITES, El
 
-HERE = Path(__file__).parent
 Tree = Callable[..., Path]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker("rootfs")
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +24,6 @@ def _trees_can_be_built() -> None:
         trees.demand()
         trees.own_mounts()
     except trees.Unavailable as why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{why}, and CI must run this")
         pytest.skip(str(why))
 
 
