@@ -182,6 +182,9 @@ class Host:
         if {"debian", "ubuntu"} & set(self.os_release.ids):
             allow = firewall.allow_ssh(self.ssh_ports)
             return f"{self.advice('install', 'ufw')} && {allow}ufw --force enable"
+        if self.units.sysv:
+            return (f"{self.advice('install', 'iptables')}, write /etc/sysconfig/iptables, then: "
+                    "chkconfig iptables on")
         return f"{self.advice('install', 'firewalld')} && systemctl enable --now firewalld"
 
     @once
@@ -241,6 +244,14 @@ class Host:
         return cloud.CloudInit(self.root)
 
     @property
+    def systemd_version(self) -> int:
+        """The number of the running systemd, since older ones lack options; 0 without."""
+        if not self._with_systemd:
+            return 0
+        found = re.match(r"systemd (\d{1,5})", self.run("systemctl", "--version").stdout)
+        return int(found[1]) if found else 0
+
+    @property
     def journal_on_disk(self) -> bool:
         """True while the running journald writes below /var/log/journal."""
         pid = self._unit("systemd-journald.service", "MainPID")
@@ -251,17 +262,35 @@ class Host:
         return False
 
     def active(self, unit: str) -> bool:
-        """True when UNIT runs just now; without a running systemd nothing does.
+        """True when UNIT runs just now; without systemd, as the script of that name says.
 
         A oneshot service, such as apt-daily, is "activating" for as long as it works.
         """
+        script = unit.removesuffix(".service")
+        if self.live and not self._with_systemd and self.root.is_file(f"/etc/init.d/{script}"):
+            return self.run("service", script, "status", ok=range(256)).code == 0
         return self._unit(unit, "ActiveState") in ("active", "reloading", "activating")
 
+    def stopping(self, *units: str) -> list[tuple[str, ...]]:
+        """The commands that stop the running UNITS."""
+        if self._with_systemd:
+            return [("systemctl", "stop", *units)] if units else []
+        return [("service", unit.removesuffix(".service"), "stop") for unit in units]
+
+    @property
+    def _with_systemd(self) -> bool:
+        """True on a system that systemd has booted (sd_booted(3))."""
+        return self.live and self.root.is_dir("/run/systemd/system")
+
     def _unit(self, unit: str, name: str) -> str:
-        """The property NAME of UNIT; "" without a running systemd."""
-        if not self.live or not self.root.is_dir("/run/systemd/system"):
+        """The property NAME of UNIT; "" without a running systemd.
+
+        CentOS 7's systemctl has no --value yet.
+        """
+        if not self._with_systemd:
             return ""
-        return self.run("systemctl", "show", f"--property={name}", "--value", unit).stdout.strip()
+        shown = self.run("systemctl", "show", f"--property={name}", unit).stdout
+        return shown.partition("=")[2].strip()
 
     def in_use(self, path: str) -> bool:
         """True when a running process uses PATH of the image, or anything below it."""

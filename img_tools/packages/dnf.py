@@ -156,11 +156,13 @@ class Dnf:
         self.require_idle()
         return found
 
-    def _ask(self, *argv: str, ok: Sequence[int] = (0,)) -> str:
-        """What the command prints; one at a time, since dnf 4 trips over locks of its own."""
-        options, env = self._metadata.options, self._env
+    def _ask(self, *argv: str) -> str:
+        """What the command prints; one at a time, since yum 3 trips over locks of its own."""
+        if argv in self._metadata.answers:
+            return self._metadata.answers[argv]
         with self._turn:
-            return ask(self._run, self._dialect.command, *options, *argv, ok=ok, env=env).stdout
+            return ask(self._run, self._dialect.command, *self._metadata.options, *argv,
+                       env=self._env).stdout
 
     @once
     def updates(self) -> Updates:
