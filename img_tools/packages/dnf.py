@@ -221,7 +221,7 @@ class Dnf:
         """See PackageManager.upgrade; locked and excluded packages are not waited for."""
         pending = [item for item in self.updates.all if item.reason is Reason.PENDING]
         if pending:
-            yield from dnf_actions.upgrade(self._run, self._dialect, len(pending))
+            yield from dnf_actions.upgrade(self._root, self._dialect, len(pending))
 
     def autoremove(self) -> Iterator[Action]:
         """See PackageManager.autoremove; yum 3 does not know why a package was installed."""
@@ -229,7 +229,7 @@ class Dnf:
             return
         names = [item.name for item in self._unneeded()]
         if names:
-            yield dnf_actions.act(self._run, self._dialect, "autoremove",
+            yield dnf_actions.act(self._root, self._dialect, "autoremove",
                                   why=f"nothing needs {', '.join(names)} any more")
 
     def _unneeded(self) -> Iterator[Installed]:
@@ -242,7 +242,7 @@ class Dnf:
 
     def purge(self, *packages: str) -> Action:
         """See PackageManager.purge."""
-        return dnf_actions.purge(self._run, self._dialect, *packages)
+        return dnf_actions.purge(self._root, self._dialect, *packages)
 
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person; see PackageManager.advice."""
