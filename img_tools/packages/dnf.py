@@ -99,9 +99,15 @@ class Dnf:
         return tuple(dnf_config.marked(found, self._config.locked))
 
     @once
+    def _by_name(self) -> Mapping[str, Sequence[Installed]]:
+        """The packages of each name, the newest first."""
+        return {name: tuple(same) for name, same in groupby(self._packages,
+                                                            key=lambda item: item.name)}
+
+    @once
     def installed(self) -> Mapping[str, Installed]:
         """Every package by name, the newest of several versions."""
-        return {package.name: package for package in reversed(self._packages)}
+        return {name: same[0] for name, same in self._by_name.items()}
 
     @once
     def problems(self) -> Sequence[Problem]:
@@ -198,7 +204,7 @@ class Dnf:
 
     def _before(self, row: Row) -> str:
         """The version that ROW would replace; of another architecture where that changed."""
-        same = [item for item in self._packages if item.name == row.name]
+        same = self._by_name.get(row.name, ())
         versions = [item.version for item in same if item.arch == row.arch] or [
             item.version for item in same]
         return versions[0] if versions else ""
