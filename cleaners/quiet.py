@@ -14,8 +14,8 @@ PHASE = Phase.QUIET
 
 RELINQUISH = 243  # the first systemd whose journalctl knows --relinquish-var; EL 8 has 239
 VOLATILE = "/run/systemd/journald.conf.d/img-clean.conf"
-# EL's systemd may not stop auditd, but its `service auditd stop` runs this, and it is stopped.
-AUDITD_STOP = "/usr/libexec/initscripts/legacy-actions/auditd/stop"
+# EL's systemd may not stop auditd, but there `service auditd stop` runs the first of these.
+AUDITD = ("/usr/libexec/initscripts/legacy-actions/auditd/stop", "/usr/sbin/service")
 WRITERS = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "apt-daily.service", "apt-daily-upgrade.service",
     "unattended-upgrades.service", "update-notifier-download.timer", "motd-news.timer",
@@ -33,7 +33,7 @@ def plan(host: Host) -> Iterator[Action]:
     running = [unit for unit in WRITERS if host.active(unit)]
     for command in host.stopping(*running):
         yield Run(command, "would write again after the cleaning")
-    if host.root.is_file(AUDITD_STOP) and host.active("auditd.service"):
+    if all(map(host.root.is_file, AUDITD)) and host.active("auditd.service"):
         yield Run(("service", "auditd", "stop"), "would write again after the cleaning")
     if host.journal_on_disk:
         yield from _volatile_journal(host)

@@ -41,7 +41,7 @@ from img_tools.model import Skip, Undecided
 from img_tools.once import once
 from img_tools.packages import Repository, Update
 from img_tools.rootfs import RootFS
-from img_tools.runner import Runner
+from img_tools.runner import CommandMissing, Runner
 from img_tools.scratch import Scratch
 from img_tools.ssh_access import Lock
 from img_tools.ssh_store import Stored
@@ -276,7 +276,9 @@ class Host:
         """
         script = unit.removesuffix(".service")
         if self.live and not self._with_systemd and self.root.is_file(f"/etc/init.d/{script}"):
-            return self.run("service", script, "status", ok=range(256)).code == 0
+            with contextlib.suppress(CommandMissing):  # a container, where nothing is started
+                return self.run("service", script, "status", ok=range(256)).code == 0
+            return False
         return self._unit(unit, "ActiveState") in ("active", "reloading", "activating")
 
     def stopping(self, *units: str) -> list[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from img_tools.runner import Completed
 from img_tools.surgery import Surgeon
 from tests import old_el
 from tests.engine.dnf import Talking
-from tests.support import missing
+from tests.support import build, missing
 
 CHECKS = {plugin.id: plugin for plugin in load("img_tools.checks", "check")}
 CLEANERS = {plugin.id: plugin for plugin in load("img_tools.cleaners", "plan")}
@@ -186,10 +186,17 @@ def test_a_running_centos_7_is_quieted(running: System) -> None:
 def test_auditd_is_stopped_as_el_allows_it(running: System) -> None:
     host, run = running("7")
     run.answers["show"] = "ActiveState=active\n"
-    script = Path(run.top) / "usr/libexec/initscripts/legacy-actions/auditd/stop"
-    script.parent.mkdir(parents=True)
-    script.touch()
+    build(Path(run.top), {"/usr/libexec/initscripts/legacy-actions/auditd/stop": "x"})
+    assert "service auditd stop" not in planned("quiet", host)  # EL 10 may come without service(8)
+    build(Path(run.top), {"/usr/sbin/service": "x"})
     assert "service auditd stop" in planned("quiet", host)
+
+
+def test_without_an_init_nothing_runs(running: System) -> None:
+    """As in the container of an image's build, which has scripts and may have no service(8)."""
+    host, run = running("6")
+    run.answers["status"] = missing("service")
+    assert planned("quiet", host) == []
 
 
 @each_release

@@ -27,7 +27,7 @@ def act(root: RootFS, dialect: Dialect, *argv: str, why: str) -> Run:
 def _confined(root: RootFS) -> tuple[str, ...]:
     """What is put before a command in a mounted image; CentOS 6's unshare cannot fork yet."""
     able = root.top != "/" and root.is_file(_UNSHARE) and (
-        b"--fork" in root.read_bytes(_UNSHARE, limit=1 << 20))
+        b"--fork" in root.read_bytes(_UNSHARE, 1 << 20, head=True))
     return _CONFINED if able else ()
 
 

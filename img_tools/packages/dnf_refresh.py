@@ -88,8 +88,11 @@ def _look(
     if dialect.at_once:
         commands = (dialect.check, dialect.advisories, dialect.extras)
         script = "".join(f"{shlex.join(words)}\n{_MARK}\n" for words in commands) + "exit\n"
-        with open(root.host_path(f"{top}/script"), "w", encoding="utf-8") as file:
-            file.write(script)
+        try:
+            with open(root.host_path(f"{top}/script"), "w", encoding="utf-8") as file:
+                file.write(script)
+        except OSError as error:
+            raise Undecided(f"dnf cannot be asked: {error.strerror}") from None
         return dict(zip(commands, _shell(run, dialect, options, f"{top}/script", env),
                         strict=True))
     ok = (0,) if dialect.json else (0, UPDATES)

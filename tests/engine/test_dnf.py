@@ -60,6 +60,16 @@ def test_a_command_that_fails_within_the_shell_is_no_answer(make_dnf, failed, co
         _ = dnf.updates
 
 
+def test_no_space_for_the_questions_is_no_answer(make_dnf, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    dnf, _ = make_dnf(check=(0, "", ""))
+    monkeypatch.setattr("img_tools.packages.dnf_refresh.open", full, raising=False)
+    with pytest.raises(Undecided, match="No space left"):
+        _ = dnf.updates
+
+
 def test_a_shell_that_ends_too_early_is_no_answer(make_dnf):
     dnf, run = make_dnf(check=(0, "", ""))
     whole = run._shell
