@@ -19,6 +19,7 @@ SEED_SERVICES = ("systemd-random-seed.service", "urandom.service")
 def plan(host: Host) -> Iterator[Action]:
     """Yield the stop of the service that saves the seed, then every identity."""
     if host.live:
-        for command in host.stopping(*filter(host.active, SEED_SERVICES)):
+        for command in host.services.stopping(
+                *filter(host.services.active, SEED_SERVICES)):
             yield Run(command, "would save the random seed at shutdown")
     yield from residue.actions(host, "identity")

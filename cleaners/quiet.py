@@ -30,19 +30,19 @@ WRITERS = (
 def plan(host: Host) -> Iterator[Action]:
     """Yield a stop for every writer that runs."""
     host.require_live("only a running system writes")
-    running = [unit for unit in WRITERS if host.active(unit)]
-    for command in host.stopping(*running):
+    running = [unit for unit in WRITERS if host.services.active(unit)]
+    for command in host.services.stopping(*running):
         yield Run(command, "would write again after the cleaning")
-    if all(map(host.root.is_file, AUDITD)) and host.active("auditd.service"):
+    if all(map(host.root.is_file, AUDITD)) and host.services.active("auditd.service"):
         yield Run(("service", "auditd", "stop"), "would write again after the cleaning")
-    if host.journal_on_disk:
+    if host.services.journal_on_disk:
         yield from _volatile_journal(host)
 
 
 def _volatile_journal(host: Host) -> Iterator[Action]:
     """Yield what has journald log to memory until the next boot."""
     why = "the journal goes to memory from here on"
-    if host.systemd_version >= RELINQUISH:
+    if host.services.systemd_version >= RELINQUISH:
         yield Run(("journalctl", "--relinquish-var"), why)
         return
     directory, _, _ = VOLATILE.rpartition("/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -10,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-
-import psutil
 
 from img_tools import (
     accounts,
@@ -26,6 +23,7 @@ from img_tools import (
     packages,
     policy,
     scripts,
+    services,
     ssh_access,
     ssh_store,
     sshd,
@@ -41,7 +39,7 @@ from img_tools.model import Skip, Undecided
 from img_tools.once import once
 from img_tools.packages import Repository, Update
 from img_tools.rootfs import RootFS
-from img_tools.runner import CommandMissing, Runner
+from img_tools.runner import Runner
 from img_tools.scratch import Scratch
 from img_tools.ssh_access import Lock
 from img_tools.ssh_store import Stored
@@ -252,55 +250,9 @@ class Host:
         return cloud.CloudInit(self.root)
 
     @property
-    def systemd_version(self) -> int:
-        """The number of the running systemd, since older ones lack options; 0 without."""
-        if not self._with_systemd:
-            return 0
-        found = re.match(r"systemd (\d{1,5})", self.run("systemctl", "--version").stdout)
-        return int(found[1]) if found else 0
-
-    @property
-    def journal_on_disk(self) -> bool:
-        """True while the running journald writes below /var/log/journal."""
-        pid = self._unit("systemd-journald.service", "MainPID")
-        with contextlib.suppress(psutil.Error):
-            return pid not in ("", "0") and any(
-                file.path.startswith("/var/log/journal/")
-                for file in psutil.Process(int(pid)).open_files())
-        return False
-
-    def active(self, unit: str) -> bool:
-        """True when UNIT runs just now; without systemd, as the script of that name says.
-
-        A oneshot service, such as apt-daily, is "activating" for as long as it works.
-        """
-        script = unit.removesuffix(".service")
-        if self.live and not self._with_systemd and self.root.is_file(f"/etc/init.d/{script}"):
-            with contextlib.suppress(CommandMissing):  # a container, where nothing is started
-                return self.run("service", script, "status", ok=range(256)).code == 0
-            return False
-        return self._unit(unit, "ActiveState") in ("active", "reloading", "activating")
-
-    def stopping(self, *units: str) -> list[tuple[str, ...]]:
-        """The commands that stop the running UNITS."""
-        if self._with_systemd:
-            return [("systemctl", "stop", *units)] if units else []
-        return [("service", unit.removesuffix(".service"), "stop") for unit in units]
-
-    @property
-    def _with_systemd(self) -> bool:
-        """True on a system that systemd has booted (sd_booted(3))."""
-        return self.live and self.root.is_dir("/run/systemd/system")
-
-    def _unit(self, unit: str, name: str) -> str:
-        """The property NAME of UNIT; "" without a running systemd.
-
-        CentOS 7's systemctl has no --value yet.
-        """
-        if not self._with_systemd:
-            return ""
-        shown = self.run("systemctl", "show", f"--property={name}", unit).stdout
-        return shown.partition("=")[2].strip()
+    def services(self) -> services.Services:
+        """Which services run just now; of a mounted image none does."""
+        return services.Services(self.root, self.run, live=self.live)
 
     def in_use(self, path: str) -> bool:
         """True when a running process uses PATH of the image, or anything below it."""

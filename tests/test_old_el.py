@@ -14,6 +14,7 @@ from img_tools.host import Host
 from img_tools.model import Skip, Undecided
 from img_tools.plugins import load
 from img_tools.runner import Completed
+from img_tools.services import Services
 from img_tools.surgery import Surgeon
 from tests import old_el
 from tests.engine.dnf import Talking
@@ -155,7 +156,7 @@ def running(system: System, monkeypatch: pytest.MonkeyPatch) -> System:
     def made(release: str) -> tuple[Host, Talking]:
         host, run = system(release, dirty=True)
         monkeypatch.setattr(Host, "live", property(lambda host: True))
-        monkeypatch.setattr(Host, "journal_on_disk", release == "7")
+        monkeypatch.setattr(Services, "journal_on_disk", release == "7")
         if release == "7":
             (Path(run.top) / "run/systemd/system").mkdir(parents=True)
         run.answers |= {"status": "", "--version": "systemd 219\n+PAM +AUDIT\n",

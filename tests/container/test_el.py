@@ -17,10 +17,10 @@ from tests.rootfs import running
 # EL 8 has systemd 239, CentOS 7 219: their journalctl lacks --relinquish-var.
 OLD = '''"""Take systemd for the one of EL 8"""
 from img_tools.actions import Phase
-from img_tools.host import Host
 from img_tools.model import Skip
+from img_tools.services import Services
 PHASE = Phase.QUIET
-Host.systemd_version = 239
+Services.systemd_version = 239
 def plan(host):
     raise Skip("it only pretends")
 '''
