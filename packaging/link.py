@@ -3,6 +3,7 @@
     RUNTIME/python link.py RUNTIME OUTPUT
 """
 
+import hashlib
 import marshal
 import os
 import subprocess
@@ -10,6 +11,9 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
+
+from memo import REUSE
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -22,7 +26,7 @@ UNUSED = set("""
     codeop compileall concurrent.futures.process ctypes curses dbm decimal doctest
     email._header_value_parser email.contentmanager email.headerregistry email.mime
     email.policy ensurepip fractions ftplib html http.cookiejar http.cookies http.server idlelib
-    imaplib importlib._bootstrap importlib._bootstrap_external logging.config logging.handlers
+    imaplib logging.config logging.handlers
     lzma mailbox modulefinder multiprocessing nturl2path optparse pdb pickletools plistlib
     poplib profile pstats pty py_compile pyclbr pydoc pydoc_data rlcompleter sched shelve site
     smtplib socketserver sqlite3 ssl statistics symtable tabnanny test this tkinter trace
@@ -38,6 +42,10 @@ ENCODINGS = set("""
     utf_32_be utf_32_le utf_8 utf_8_sig
 """.split())
 OWN = ("img_tools", "click", "licences")  # their docstrings are what --help and --explain show
+LEARNT = ("img_tools", "click", "distro", "packaging", "yaml")  # see memo.py
+# What these two are called when the interpreter loads them, before it can import.
+BOOTSTRAP = {"importlib._bootstrap": "_frozen_importlib",
+             "importlib._bootstrap_external": "_frozen_importlib_external"}
 
 
 def modules(top: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
@@ -66,7 +74,7 @@ def source(name: str, path: Path) -> str:
     if name == "img_tools.schema":
         files = {p.name: p.read_text("utf-8") for p in sorted(path.parent.glob("*.json"))}
         text += f"\n_FILES = {files}\n\ndef text(name: str) -> str:\n    return _FILES[name]\n"
-    return text
+    return text + REUSE.get(name, "")
 
 
 def frozen(runtime: Path) -> Iterator[tuple[str, bool, bytes]]:
@@ -76,6 +84,7 @@ def frozen(runtime: Path) -> Iterator[tuple[str, bool, bytes]]:
                               ("cleaners", "img_tools cleaners")):
         found |= dict(modules(ROOT / directory, prefix))
         found[prefix.replace(" ", ".")] = ROOT / directory / "__init__.py"
+    yield "_memo", False, freeze("_memo", memo(runtime, sorted(found)))
     found["__main__"] = HERE / "start.py"
     for name, path in sorted(found.items()):
         yield name, path.stem == "__init__", freeze(name, source(name, path))
@@ -85,27 +94,59 @@ def frozen(runtime: Path) -> Iterator[tuple[str, bool, bytes]]:
     yield "licences", False, freeze("licences", f"import zlib\nTEXT = zlib.decompress({packed})\n")
 
 
+def memo(runtime: Path, names: list[str]) -> str:
+    """The source of the module _memo: see memo.py."""
+    learnt = subprocess.run(
+        [runtime / "python", "-I", "-S", "-B", HERE / "memo.py", runtime / "lib", ROOT,
+         *(name for name in names if name.partition(".")[0] in LEARNT)],
+        stdout=subprocess.PIPE, check=True).stdout
+    texts, patterns = marshal.loads(learnt)
+    methods = {hashlib.sha256(text.encode()).digest():
+               marshal.dumps(lean(compile(text, "<dataclass>", "exec"))) for text in texts}
+    return f"METHODS = {methods}\nPATTERNS = {patterns}\n"
+
+
 def freeze(name: str, text: str) -> bytes:
     """NAME stands for the path in tracebacks: that of the builder is nobody's business."""
-    own = name.partition(".")[0] in OWN
-    code = compile(text, f"<{name}>", "exec", dont_inherit=True, optimize=0 if own else 2)
-    return marshal.dumps(code)
+    top = name.partition(".")[0]
+    code = compile(text, f"<frozen {name}>", "exec", dont_inherit=True,
+                   optimize=0 if top in OWN else 2)
+    return marshal.dumps(code if top == "img_tools" else lean(code))
+
+
+def lean(code: CodeType) -> CodeType:
+    """CODE without its table of lines, which is a tenth of it.
+
+    A report names the line of our code where a check failed, and of others' code none.
+    """
+    return code.replace(co_linetable=b"", co_consts=tuple(
+        lean(value) if isinstance(value, CodeType) else value for value in code.co_consts))
 
 
 def write_table(runtime: Path) -> None:
-    """frozen.S, all code in one piece of read-only memory, and the table that CPython reads."""
+    """frozen.S, all code in one piece of read-only memory, and the tables that CPython reads.
+
+    They replace those of libpython, which have a part of the standard library once more.
+    """
     code, rows, place = bytearray(), [], 0
     for name, package, data in frozen(runtime):
         code += data
-        rows.append(f'    {{"{name}", frozen_code + {place}, {len(data)}, {int(package)}}},\n')
+        rows.append(f'    {{"{BOOTSTRAP.get(name, name)}", frozen_code + {place}, {len(data)}, '
+                    f"{int(package)}}},\n")
         place += len(data)
+    aliases = "".join(f'    {{"{name}", "{module}"}},\n' for module, name in BOOTSTRAP.items())
     (runtime / "frozen.bin").write_bytes(code)
     (runtime / "frozen.S").write_text(
         '.section .rodata\n.global frozen_code\nfrozen_code:\n.incbin "frozen.bin"\n'
         '.section .note.GNU-stack,"",@progbits\n')
     (runtime / "frozen.c").write_text(
-        "#include <Python.h>\nextern const unsigned char frozen_code[];\n"
-        "const struct _frozen frozen_modules[] = {\n" + "".join(rows) + "    {0}\n};\n")
+        "#define Py_BUILD_CORE 1\n#include <Python.h>\n#include <internal/pycore_import.h>\n"
+        "extern const unsigned char frozen_code[];\n"
+        "static const struct _frozen all[] = {\n" + "".join(rows) + "    {0}\n}, none[] = {{0}};\n"
+        f"static const struct _module_alias aliases[] = {{\n{aliases}    {{0}}\n}};\n"
+        "const struct _frozen *_PyImport_FrozenBootstrap = all, *_PyImport_FrozenStdlib = none,\n"
+        "    *_PyImport_FrozenTest = none, *PyImport_FrozenModules = none;\n"
+        "const struct _module_alias *_PyImport_FrozenAliases = aliases;\n")
 
 
 def main() -> None:
