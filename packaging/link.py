@@ -3,6 +3,7 @@
     RUNTIME/python link.py RUNTIME OUTPUT
 """
 
+import ast
 import hashlib
 import marshal
 import os
@@ -99,8 +100,8 @@ def memo(runtime: Path, names: list[str]) -> str:
     learnt = subprocess.run(
         [runtime / "python", "-I", "-S", "-B", HERE / "memo.py", runtime / "lib", ROOT,
          *(name for name in names if name.partition(".")[0] in LEARNT)],
-        stdout=subprocess.PIPE, check=True).stdout
-    texts, patterns = marshal.loads(learnt)
+        stdout=subprocess.PIPE, text=True, check=True).stdout
+    texts, patterns = ast.literal_eval(learnt)
     methods = {hashlib.sha256(text.encode()).digest():
                marshal.dumps(lean(compile(text, "<dataclass>", "exec"))) for text in texts}
     return f"METHODS = {methods}\nPATTERNS = {patterns}\n"
@@ -115,11 +116,14 @@ def freeze(name: str, text: str) -> bytes:
 
 
 def lean(code: CodeType) -> CodeType:
-    """CODE without its table of lines, which is a tenth of it.
+    """CODE that knows of no lines, whose table is a tenth of it.
 
-    A report names the line of our code where a check failed, and of others' code none.
+    Reports name lines of our code alone. An entry of the table is for up to 8 instructions, and
+    says here that they are of no line; without entries the module traceback fails.
     """
-    return code.replace(co_linetable=b"", co_consts=tuple(
+    whole, rest = divmod(len(code.co_code) // 2, 8)
+    table = b"\xff" * whole + bytes([0xF8 + rest - 1] if rest else [])
+    return code.replace(co_linetable=table, co_consts=tuple(
         lean(value) if isinstance(value, CodeType) else value for value in code.co_consts))
 
 
@@ -150,15 +154,14 @@ def write_table(runtime: Path) -> None:
 
 
 def main() -> None:
-    """Freeze, link, strip."""
+    """Freeze and link, without symbols."""
     runtime, output = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     write_table(runtime)
     environment = os.environ | {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
     subprocess.run(
-        [runtime / "cc", "-o", output, HERE / "launcher.c", "frozen.c", "frozen.S",
+        [runtime / "cc", "-s", "-o", output, HERE / "launcher.c", "frozen.c", "frozen.S",
          *(runtime / "link").read_text().splitlines(), "-Wl,--build-id=none"],
         cwd=runtime, env=environment, check=True)
-    subprocess.run(["strip", "--strip-all", "-R", ".comment", output], check=True)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@
 
 That is most of the time that starting takes, and comes out the same each time: link.py freezes it
 into the program as the module _memo, and appends REUSE to the two modules that compute it. A text
-that is not known, as in a plugin, is computed as ever. Prints, marshalled, the texts of methods and
+that is not known, as in a plugin, is computed as ever. Prints the texts of methods, and a dictionary
 {(pattern, flags): arguments of _sre.compile}.
 """
 
-import marshal
 import re
 import sys
 import types
@@ -63,7 +62,7 @@ def watch_methods() -> set[str]:
 
     def spy(text, *namespaces):
         found.add(text)
-        exec(text, *namespaces)
+        exec(text, *namespaces)  # noqa: S102 - as it would itself
 
     dataclasses.exec = spy
     return found
@@ -78,7 +77,7 @@ def main() -> None:
     import_module("img_tools").__path__.append(root)  # where checks/ and cleaners/ are
     for name in names:
         import_module(name)
-    sys.stdout.buffer.write(marshal.dumps((sorted(methods), patterns)))
+    print((sorted(methods), patterns))
 
 
 if __name__ == "__main__":
