@@ -4,7 +4,7 @@
 
 That is most of the time that starting takes, and comes out the same each time: link.py freezes it
 into the program as the module _memo, and appends REUSE to the two modules that compute it. A text
-that is not known, as in a plugin, is computed as ever. Prints the texts of methods, and a dictionary
+that is not known, as in a plugin, is computed as ever. Prints the texts of methods, and
 {(pattern, flags): arguments of _sre.compile}.
 """
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,13 @@ from tests.support import validated
 MB = 1_000_000
 DATABASE = ("/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite-shm",
             "/var/lib/rpm/rpmdb.sqlite-wal", "/var/lib/rpm/.rpm.lock")  # compared by what is in it
-# What dnf writes when it installs anything; none of it may name us.
-DNF = ("/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log",
-       "/var/log/hawkey.log", "/var/lib/dnf/history.sqlite", "/var/lib/dnf/history.sqlite-shm",
-       "/var/lib/dnf/history.sqlite-wal", "/var/lib/dnf",
-       "/var/cache/dnf/tempfiles.json", "/var/log/dnf5.log", "/usr/lib/sysimage",
-       *(f"/usr/lib/sysimage/libdnf5{name}" for name in (
-           "", "/environments.toml", "/groups.toml", "/modules.toml", "/nevras.toml",
-           "/packages.toml", "/system.toml", "/transaction_history.sqlite")))
+# What dnf writes when it installs anything, or has for a while; none of it may name us. The state of
+# dnf 5 has a checksum of rpm's database, the histories are compared by what is in them.
+DNF = ("/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log", "/run/dnf",
+       "/var/log/hawkey.log", "/var/log/dnf5.log", "/var/lib/dnf", "/var/lib/dnf/history.sqlite*",
+       "/var/cache/dnf/tempfiles.json", "/var/cache/dnf/.gpgkeyschecked.yum",
+       "/var/cache/libdnf5/@commandline-*", "/usr/lib/sysimage/libdnf5/system.toml",
+       "/usr/lib/sysimage/libdnf5/transaction_history.sqlite*")
 
 
 def test_it_requires_rpm_alone_and_is_small(rpm):
@@ -119,8 +120,8 @@ def test_self_remove_leaves_no_trace(managed, rpm, installer):
     for name in ("dnf", "yum"):
         if not (top / "usr/bin" / name).exists():
             (top / "usr/bin" / name).symlink_to("dnf5")  # as Fedora has it
-    others = packages(managed)
-    managed.chroot("dnf", "-q", "makecache")
+    managed.chroot("dnf", "-y", "upgrade", "toyssl")
+    others, history = packages(managed), recorded(top)
     before = content(top, *DATABASE, *DNF)
     shutil.copy(rpm, top / "srv/img-tools.rpm")
     managed.chroot(installer, *(["-i"] if installer == "rpm" else ["-y", "install"]),
@@ -131,3 +132,12 @@ def test_self_remove_leaves_no_trace(managed, rpm, installer):
     assert packages(managed) == others
     assert naming(top, b"img-tools") == []
     assert content(top, *DATABASE, *DNF) == before
+    assert recorded(top) == history != []
+
+
+def recorded(top: Path) -> list[tuple[int, ...]]:
+    """What dnf's history says was done to which package, by number."""
+    (path,) = [*top.glob("var/lib/dnf/history.sqlite"),
+               *top.glob("usr/lib/sysimage/libdnf5/transaction_history.sqlite")]
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        return base.execute("SELECT * FROM trans_item JOIN rpm USING (item_id)").fetchall()
