@@ -58,6 +58,7 @@ def _red_hat(release: Release) -> dict[str, object]:
     old = release.version == "6"  # upstart, no os-release, a kernel of its time
     files: dict[str, object] = {
         **_merged(release, 7), "/etc/redhat-release": f"{release.name} (Final)\n",
+        "/etc/centos-release": "CentOS release 6.10 (Final)\n" if old else None,
         "/etc/sysconfig/network": "NETWORKING=yes\n", "/var/log/messages": "line\n",
         "/etc/yum.repos.d/CentOS-Base.repo": "[base]\nname=base\nbaseurl=http://a.example/\n",
         "/var/lib/rpm/Packages" if int(release.version) < 9 else "/var/lib/rpm/rpmdb.sqlite": b"\0",

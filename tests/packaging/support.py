@@ -49,7 +49,7 @@ def inside(top: Path, *command: str) -> str:
 
 
 def content(top: Path, *unlike: str) -> dict[bytes, trees.Facts]:
-    """What is in TOP: owners, modes and content, no times, nothing that a pattern UNLIKE matches."""
+    """What is in TOP: owners, modes, content, no times; nothing that matches one of UNLIKE."""
     listed, left_out = {}, re.compile("|".join(map(fnmatch.translate, unlike)) or "(?!)")
     for name, facts in trees.manifest(top).items():
         if left_out.match(os.fsdecode(name)):

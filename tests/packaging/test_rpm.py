@@ -18,8 +18,8 @@ from tests.support import validated
 MB = 1_000_000
 DATABASE = ("/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite-shm",
             "/var/lib/rpm/rpmdb.sqlite-wal", "/var/lib/rpm/.rpm.lock")  # compared by what is in it
-# What dnf writes when it installs anything, or has for a while; none of it may name us. The state of
-# dnf 5 has a checksum of rpm's database, the histories are compared by what is in them.
+# What dnf writes when it installs anything; none of it may name us. The state of dnf 5 has a
+# checksum of rpm's database, and the histories are compared by what is in them.
 DNF = ("/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log", "/run/dnf",
        "/var/log/hawkey.log", "/var/log/dnf5.log", "/var/lib/dnf", "/var/lib/dnf/history.sqlite*",
        "/var/cache/dnf/tempfiles.json", "/var/cache/dnf/.gpgkeyschecked.yum",
