@@ -20,19 +20,20 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 # Modules of the standard library that are left out: they need an extension that runtime.py leaves
-# out, talk to a person or a compiler, or serve a network. A plugin may import all the others.
+# out, talk to a person or a compiler, serve a network, or are large (html: a table of entities). A
+# plugin may import all the others. To bring one, take its name out here, and what it needs of C
+# out of UNUSED_EXTENSIONS in runtime.py; a test names what our code imports and is not brought.
 UNUSED = set("""
     __phello__ _aix_support _android_support _apple_support _ios_support _osx_support
     _pydatetime _pydecimal _pyio _pylong _pyrepl antigravity asyncio bdb bz2 cProfile cmd code
     codeop compileall concurrent.futures.process ctypes curses dbm decimal doctest
-    email._header_value_parser email.contentmanager email.headerregistry email.mime
-    email.policy ensurepip fractions ftplib html http.cookiejar http.cookies http.server idlelib
-    imaplib logging.config logging.handlers
-    lzma mailbox modulefinder multiprocessing nturl2path optparse pdb pickletools plistlib
-    poplib profile pstats pty py_compile pyclbr pydoc pydoc_data rlcompleter sched shelve site
-    smtplib socketserver sqlite3 ssl statistics symtable tabnanny test this tkinter trace
-    turtle turtledemo unittest venv wave webbrowser wsgiref xml.dom.expatbuilder
-    xml.dom.minidom xmlrpc zipapp zoneinfo
+    email._header_value_parser email.contentmanager email.headerregistry email.mime email.policy
+    ensurepip fractions ftplib html http.cookiejar http.cookies http.server idlelib imaplib
+    logging.config logging.handlers lzma mailbox modulefinder multiprocessing nturl2path
+    optparse pdb pickletools plistlib poplib profile pstats pty py_compile pyclbr pydoc
+    pydoc_data rlcompleter sched shelve site smtplib socketserver sqlite3 ssl statistics
+    symtable tabnanny test this tkinter trace turtle turtledemo unittest venv wave webbrowser
+    wsgiref xml.dom.expatbuilder xml.dom.minidom xmlrpc zipapp zoneinfo
     _yaml click._winconsole click.testing packaging.licenses packaging.metadata
     packaging.pylock psutil._psaix psutil._psbsd psutil._psosx psutil._pssunos
     psutil._pswindows yaml.cyaml
@@ -42,7 +43,6 @@ ENCODINGS = set("""
     latin_1 punycode raw_unicode_escape unicode_escape utf_16 utf_16_be utf_16_le utf_32
     utf_32_be utf_32_le utf_8 utf_8_sig
 """.split())
-OWN = ("img_tools", "click", "licences")  # their docstrings are what --help and --explain show
 LEARNT = ("img_tools", "click", "distro", "packaging", "yaml")  # see memo.py
 # What these two are called when the interpreter loads them, before it can import.
 BOOTSTRAP = {"importlib._bootstrap": "_frozen_importlib",
@@ -110,9 +110,10 @@ def memo(runtime: Path, names: list[str]) -> str:
 def freeze(name: str, text: str) -> bytes:
     """NAME stands for the path in tracebacks: that of the builder is nobody's business."""
     top = name.partition(".")[0]
-    code = compile(text, f"<frozen {name}>", "exec", dont_inherit=True,
-                   optimize=0 if top in OWN else 2)
-    return marshal.dumps(code if top == "img_tools" else lean(code))
+    if top == "img_tools":  # its docstrings are what --help and --explain show
+        return marshal.dumps(compile(text, f"<frozen {name}>", "exec", dont_inherit=True))
+    return marshal.dumps(lean(compile(text, f"<frozen {name}>", "exec", dont_inherit=True,
+                                      optimize=2)))
 
 
 def lean(code: CodeType) -> CodeType:

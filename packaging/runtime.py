@@ -139,6 +139,8 @@ def build_python(build: Path, archive: Path, tools: list[str], zlib: Path,
         cwd=python, log=build / "configure.log")
     run("make", f"-j{os.cpu_count()}", "python", "libpython3.13.a", cwd=python,
         log=build / "python.log")
+    run("env", *tools, "sh", "-c", "${AR:-ar} d libpython3.13.a frozen.o",  # link.py makes one
+        cwd=python)
     return python
 
 
