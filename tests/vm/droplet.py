@@ -179,7 +179,7 @@ class Droplet:
         return done.stdout
 
     def ask(self, **questions: str) -> dict[str, str]:
-        """The answers of shell commands, whatever their exit codes; with one login, which is dear."""
+        """What shell commands say, whatever their exit codes; a login for all, as it is dear."""
         script = "".join(f"{command}\nprintf '\\0'\n" for command in questions.values())
         answers = self.run("sh", "-c", script).split("\0")
         return dict(zip(questions, answers[:-1], strict=True))
