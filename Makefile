@@ -46,9 +46,9 @@ test-all: venv
 	$(PYTEST) --ignore tests/vm
 	$(MAKE) test-vm
 
-# A release is one process's from its build to its clones, and both go side by side.
+# A process for each release.
 test-vm: venv
-	$(BIN)/pytest -n 2 --dist loadgroup tests/vm
+	$(BIN)/pytest -n 2 tests/vm
 
 # mypy does not see the mapping of an editable install, hence the built tree.
 lint: venv
