@@ -8,14 +8,13 @@ import importlib.util
 import os
 import pkgutil
 import re
-import shlex
-import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from img_tools import trust
 from img_tools.model import printable
 from img_tools.policy import near
 
@@ -133,29 +132,10 @@ def _import_file(path: str, name: str) -> ModuleType:
 
 
 def _refuse_unsafe(path: str) -> None:
-    """Refuse what others than root could have written or replaced: it runs as root (section 3).
-
-    All directories above count, those of the path as given and those where its links lead; a
-    sticky one (/tmp) is safe above, since there nobody can replace what belongs to root.
-    """
-    named = "/" + os.path.abspath(path).lstrip("/")  # POSIX keeps a double slash
-    real = os.path.realpath(path)
-    for place in dict.fromkeys([named, *_above(named), real, *_above(real)]):
-        found = os.lstat(place)
-        loose = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
-        if place not in (named, real) and found.st_mode & stat.S_ISVTX:
-            loose = 0
-        if found.st_uid != 0 or loose:
-            mend = f"chown -h root {shlex.quote(place)}; chmod go-w {shlex.quote(place)}"
-            where = "" if place == path else f"{place} "
-            raise PluginError(
-                f"{path}: {where}must belong to root and be writable by root alone ({mend})")
-
-
-def _above(path: str) -> Iterator[str]:
-    while path != "/":
-        path = os.path.dirname(path)
-        yield path
+    """Refuse what others than root could have written or replaced: it runs as root (section 3)."""
+    why = trust.objection(path)
+    if why:
+        raise PluginError(f"{path}: {why}")
 
 
 def _plugin(module: ModuleType, verb: str) -> Plugin:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from img_tools.model import Report
     from img_tools.plugins import Plugin
 
+FORMATS = ("text", "json")
 REFUSED = 3
 TIMEOUT = 120.0  # seconds for a command that says no other time
 LOCK_WAIT = 300.0  # seconds for another process to finish with the packages
@@ -51,7 +52,7 @@ class Refused(click.ClickException):
 @click.option("--policy", "policy_file", metavar="FILE",
               help="Policy file (default: /etc/img-tools/policy.toml, if it exists).")
 @click.option("--plugin-dir", multiple=True, metavar="DIR", help="Load more cleaners from DIR.")
-@click.option("--format", "form", type=click.Choice(common.FORMATS), default="text",
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
 @click.option("-o", "outputs", multiple=True, metavar="FILE",
               help="Write one more report; .txt or .json tells its format.")
@@ -97,7 +98,7 @@ def command(
         if wanted and os.path.realpath(root) != "/":
             raise click.UsageError(f"{name} is for the running system, not for --root")
     last = _self_removal() if self_remove else []
-    common.demand("img-clean", root, outputs)
+    common.demand("img-clean", root, outputs, FORMATS)
     view = _View(form, outputs, quiet, verbose)
     with _Session(root, policy_file, view) as session:
         if not yes:
@@ -161,8 +162,10 @@ class _View:
         """Write REPORT everywhere it is wanted; returns its exit code."""
         from img_tools.report import clean
 
-        plain = {"json": lambda: clean.render_json(report), "text": lambda: self.text(report)}
-        return common.deliver(plain, self.outputs, plain[self.form]()) or report.exit_code
+        def render(form: str) -> str:
+            return clean.render_json(report) if form == "json" else self.text(report)
+
+        return common.deliver(render, self.outputs, render(self.form)) or report.exit_code
 
 
 class _Stopper:

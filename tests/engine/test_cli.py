@@ -150,7 +150,7 @@ def test_the_system_s_own_words_are_never_run(run, place):
     (["--profile", "marketplce"], "no profile 'marketplce'; did you mean marketplace"),
     (["--profile", "zzzzzz"], "known: marketplace"),
     (["--policy", "/nonesuch.toml"], "/nonesuch.toml: No such file"),
-    (["--policy", "/"], "/: Is a directory"),
+    (["--policy", "/"], "/: not a file"),
     (["--root", "/nonesuch"], "--root /nonesuch: not the root of an image"),
     (["--root", "/proc"], "--root /proc: not the root of an image"),
     (["--root", ""], "not the root of an image"),
@@ -165,7 +165,7 @@ def test_the_system_s_own_words_are_never_run(run, place):
     (["--format", "yaml"], "'--format'"),
     (["--color", "pink"], "'--color'"),
     (["--fail-on", "skip"], "'--fail-on'"),
-    (["-o", "report.pdf"], "-o report.pdf: name it .txt or .json"),
+    (["-o", "report.pdf"], "-o report.pdf: name it .txt, .json, .xml, .md or .html"),
     (["-o", "report"], "the ending tells the format"),
     (["-o", "/nonesuch/report.json"], "-o /nonesuch/report.json: no such directory"),
     (["--root", "/\x1b[31m\nx"], r"--root /\x1b[31m x: not the root"),
@@ -231,7 +231,7 @@ def test_not_root_is_one_line_with_the_command_to_type(place):
 def test_a_bad_policy_file_is_named(run, place, text, words):
     (place / "my.toml").write_text(text)
     line = one_line(run("good", more=["--policy", str(place / "my.toml")]), 2)
-    assert line.startswith(f"img-check: {place}/my.toml: ")
+    assert re.match(f"img-check: {place}/my.toml(:1)?: ", line)
     assert words in line
     assert line.count("my.toml") == 1
 
@@ -414,8 +414,21 @@ def test_colour_elsewhere_only_when_forced(run):
 def test_progress_on_a_terminal_is_gone_when_the_report_comes(arguments):
     _, shown = on_a_terminal(arguments("good", "bad"), {"TERM": "xterm"})
     assert "2/2 checks done" in shown
-    assert re.search(r"\r {30}\rimg-check ", shown)
-    assert "checks done" not in on_a_terminal(arguments("good", more=["-q"]), {})[1]
+    assert re.search(r"\r {22,}\rimg-check ", shown)
+    for more, term in ((["-q"], "xterm"), ([], "dumb")):
+        assert "checks done" not in on_a_terminal(arguments("good", more=more), {"TERM": term})[1]
+
+
+def test_who_watches_no_terminal_is_told_once_what_is_waited_for(arguments, place):
+    (place / "plugins/slow.py").write_text(
+        '"""Nothing is slow"""\nimport time\ndef check(host):\n    time.sleep(1)\n    yield from ()\n')
+    code = ("import sys\nfrom img_tools.cli import check\ncheck.PATIENCE = 0\n"
+            "sys.argv[0] = 'img-check'\ncheck.main()\n")
+    argv = [sys.executable, "-c", code, *arguments("good", "slow")[1:]]
+    done = call(argv)
+    assert done.returncode == 0
+    assert done.stderr == "img-check: 1 of 2 checks are done, waiting for slow\n"
+    assert call([*argv, "-q"]).stderr == ""
 
 
 # -- files -----------------------------------------------------------------------------------------
