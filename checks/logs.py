@@ -6,9 +6,9 @@ even when empty. lastlog and faillog are full of zeros when accounts are made: o
 Contents are never printed. More than 50 of a kind are counted, not listed.
 
 A log tells every user of the image the addresses, host names and accounts of the build machine, at
-times passwords. Logs that belong to the image are for `expected_logs` in the policy file: neither
-flagged nor touched. `img-clean --yes --only logs` empties logs in place, so that their services can go
-on, and removes old ones. On a machine that is reachable from the Internet sshd and the firewall
+times passwords. `img-clean --yes --only logs` empties logs in place, so that their services can go
+on, and removes old ones; what `expected_logs` in the policy file names is neither flagged nor
+touched. On a machine that is reachable from the Internet sshd and the firewall
 write again within minutes: a whole run of `img-clean` stops the loggers first and empties the logs
 once more at its end; check at once (`--check`).
 """

@@ -66,7 +66,8 @@ def report(
         run=Run(
             id=str(uuid.uuid4()), started_at=started.isoformat(timespec="seconds"),
             duration=time.monotonic() - start, mode="live" if host.live else "rootfs",
-            root=printable(host.root.top), profile=host.profile.name, policy=host.policy.path, left_out=tuple(left_out),
+            root=printable(host.root.top), profile=host.profile.name, policy=host.policy.path,
+            left_out=tuple(left_out),
         ),
         platform=_platform(host, timeout), results=results, fail_on_warn=fail_on_warn,
         waivers=host.policy.account([finding for result in results for finding in result.findings],

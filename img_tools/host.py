@@ -40,7 +40,7 @@ from img_tools.model import Skip, Undecided
 from img_tools.once import once
 from img_tools.packages import Repository, Update
 from img_tools.policy import DEFAULT, PROFILES, Profile, Release, find
-from img_tools.policyfile import Policy
+from img_tools.policyfile import NO_POLICY, Policy
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
@@ -91,7 +91,7 @@ class Host:
         *,
         profile: Profile = PROFILES[DEFAULT],
         refresh: bool = True,
-        policy: Policy = Policy(),
+        policy: Policy = NO_POLICY,
     ) -> None:
         self.root = root
         self.run = run

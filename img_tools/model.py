@@ -290,7 +290,7 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many checks ended in each status, how many there are, how many findings are waived."""
+        """How many checks ended in each status and in all, and how many findings are waived."""
         tally = Counter(result.status for result in self.results)
         return {status.value: tally[status] for status in Status} | {
             "waived": sum(len(result.waived) for result in self.results),

@@ -78,6 +78,9 @@ class Policy:
                                              for one in self.expected_logs)
 
 
+NO_POLICY = Policy()
+
+
 def _expired(waiver: Waiver, today: date) -> bool:
     return waiver.expires is not None and waiver.expires < today
 

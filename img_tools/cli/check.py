@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from img_tools.policyfile import Policy
 
 FORMATS = tuple(common.SUFFIXES.values())
-PATIENCE = 5.0  # seconds until somebody who watches no terminal is told what is waited for
+QUICK, PATIENCE = 1.0, 5.0  # seconds until it is told what is waited for: on a terminal, elsewhere
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
@@ -116,8 +116,9 @@ def _report(
 
 
 class _Progress:
-    """Tells on stderr what is waited for: on a terminal in a line that is gone when the report
-    comes, elsewhere once, and only if it takes long.
+    """Tells on stderr what is waited for.
+
+    On a terminal in a line that is gone when the report comes; elsewhere once, if it takes long.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -128,7 +129,7 @@ class _Progress:
 
     def __call__(self, done: int, total: int, running: Sequence[str]) -> None:
         seconds = time.monotonic() - self._start
-        names = f", waiting for {', '.join(running)}" if running and seconds > 1 else ""
+        names = f", waiting for {', '.join(running)}" if running and seconds > QUICK else ""
         if self._line:
             self._show(f"{done}/{total} checks done{names} ({seconds:.0f} s)")
         elif names and seconds > PATIENCE and not self._told:

@@ -80,7 +80,7 @@ def read_policy(profile: str | None, path: str | None, checks: list[Plugin]) -> 
         path = standard
     try:
         loaded = policyfile.load(path, [check.id for check in checks]) if path else (
-            policyfile.Policy())
+            policyfile.NO_POLICY)
         name = policy.profile(profile or loaded.profile or policy.DEFAULT).name
     except policy.UnknownProfile as error:
         raise click.UsageError(f"--profile: {error}") from None

@@ -1,4 +1,4 @@
-"""The report as a person at a terminal reads it: the verdict first and last, the worst next to it."""
+"""The report for a person at a terminal: the verdict first and last, the worst next to it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ def verdict(report: Report) -> str:
         case Status.WARN if report.fail_on_warn:
             return f"FAIL: warnings count as failures (--fail-on warn): {worst}"
         case Status.WARN if whole:
-            return f"PASS with warnings{but}: this image may be published; reviewers may ask: {worst}"
+            return (f"PASS with warnings{but}: this image may be published; reviewers may ask: "
+                    f"{worst}")
         case Status.WARN:
             return f"PASS with warnings{but}, of the checks that were asked for: {worst}"
         case _ if not report.counts["pass"]:
@@ -62,8 +63,7 @@ def notes(report: Report) -> Iterator[str]:
         names = ", ".join(left_out) if len(left_out) <= 5 else f"{len(left_out)} checks"
         yield f"Not asked for: {names}"
     for waiver in report.waivers.expired:
-        yield f"A waiver has expired{waiver.until.replace('until', 'it held until')} and does not " \
-              f"apply: {waiver.subject}"
+        yield f"A waiver expired on {waiver.expires} and does not apply: {waiver.subject}"
     for waiver in report.waivers.unused:
         yield f"A waiver fits nothing and can go: {waiver.subject}{hint(report, waiver)}"
 

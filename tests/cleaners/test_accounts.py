@@ -2,8 +2,8 @@ import pytest
 
 from img_tools.actions import Run, Truncate
 from img_tools.host import Host
-from tests.checks.test_ssh_host_keys import CLOUD
 from img_tools.policyfile import Policy
+from tests.checks.test_ssh_host_keys import CLOUD
 from tests.support import FakeRunner, Fifo, Link, carried_out, check, mended_by, plan
 
 HASH = "$6$saltsalt$" + "q1W2e3R4" * 10 + "abcdef"

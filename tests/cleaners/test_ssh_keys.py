@@ -6,8 +6,8 @@ from img_tools import session
 from img_tools.actions import Phase
 from img_tools.host import Host
 from img_tools.plugins import load
-from tests import ssh
 from img_tools.policyfile import Policy
+from tests import ssh
 from tests.support import FakeRunner, Fifo, Link, carried_out, check, mended_by, plan
 
 PASSWD = ("root:x:0:0::/root:/bin/sh\nmallory:x:1:1::/home/mallory:/bin/sh\n"

@@ -90,7 +90,7 @@ WAIVER = '[[waivers]]\ncheck = "logs"\ncode = "log"\njustification = "j"\n'
 
 @pytest.mark.parametrize(("text", "line", "words"), [
     ("disabled = [", None, "not TOML: "),
-    ("a = 1\nb = 'x\nc = 1\n", 2, "not TOML: "),
+    ("a = 1\nb = 'x\nc = 1\n", None, "not TOML: "),
     ("a = 1\na = 2\n", 2, "not TOML: "),
     ("\0", 1, "not TOML: "),
     (b"a = '\xff'\n", None, "not TOML: 'utf-8' codec"),
