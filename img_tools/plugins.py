@@ -17,6 +17,7 @@ from typing import Any
 from img_tools import trust
 from img_tools.model import printable
 from img_tools.policy import near
+from img_tools.references import linked
 
 SYSTEM_DIR = "/etc/img-tools"
 
@@ -171,7 +172,7 @@ def _references(module: ModuleType, source: str) -> tuple[str, ...]:
         isinstance(reference, str) for reference in references
     ):
         raise PluginError(f"{source}: REFERENCES must be a tuple of strings, like (\"...\",)")
-    return tuple(map(printable, references))
+    return tuple(linked(printable(reference)) for reference in references)
 
 
 def choose(

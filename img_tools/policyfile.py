@@ -150,7 +150,7 @@ class _Reader:
 
     def policy(self) -> Policy:
         """The policy. Raises PolicyError."""
-        readers = {
+        readers: dict[str, Callable[[object], Any]] = {
             "profile": self._profile, "disabled": self._disabled, "lock_root": self._lock_root,
             "allowed_repositories": self._repositories, "expected_logs": self._logs,
             "severity": self._severity, "waivers": self._waivers,

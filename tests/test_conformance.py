@@ -72,6 +72,7 @@ def test_it_names_its_category_and_where_the_rule_comes_from(plugin):
     assert plugin.references
     assert all(reference.strip() == reference and len(reference) > 5
                for reference in plugin.references)
+    assert any("https://" in reference for reference in plugin.references), "no source to read"
 
 
 @each_plugin

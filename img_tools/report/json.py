@@ -125,4 +125,4 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
 
 
 def _day(waiver: Waiver) -> str | None:
-    return waiver.expires and waiver.expires.isoformat()
+    return waiver.expires.isoformat() if waiver.expires else None

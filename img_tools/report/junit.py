@@ -19,19 +19,19 @@ from img_tools.report import words
 
 def render(report: Report) -> str:
     """REPORT as an XML document, ASCII only, ending in a newline."""
-    suites = Element("testsuites", name="img-check", **_totals(report))
-    suite = SubElement(
-        suites, "testsuite", name="img-check", **_totals(report),
-        # the schemas that there are know no offset: it is UTC
-        timestamp=f"{datetime.fromisoformat(report.run.started_at):%Y-%m-%dT%H:%M:%S}")
+    # The schemas that there are know no offset: it is UTC.
+    when = f"{datetime.fromisoformat(report.run.started_at):%Y-%m-%dT%H:%M:%S}"
+    totals = {"name": "img-check", **_totals(report)}
+    suites = Element("testsuites", totals)
+    suite = SubElement(suites, "testsuite", {**totals, "timestamp": when})
     properties = SubElement(suite, "properties")
     for name, value in _properties(report):
         SubElement(properties, "property", name=name, value=value)
     for result in report.results:
         _case(suite, result, report.fail_on_warn)
     ElementTree.indent(suites)
-    text = ElementTree.tostring(suites, "us-ascii", xml_declaration=True).decode()
-    return text.replace("'us-ascii'", '"us-ascii"').replace("'1.0'", '"1.0"') + "\n"
+    body = ElementTree.tostring(suites, "us-ascii").decode()
+    return f'<?xml version="1.0" encoding="us-ascii"?>\n{body}\n'
 
 
 def _totals(report: Report) -> dict[str, str]:

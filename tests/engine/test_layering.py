@@ -23,6 +23,7 @@ LAYERS = {
     "img_tools.mounts": 1,
     "img_tools.catalogue": 1,
     "img_tools.policy": 1,
+    "img_tools.references": 1,
     "img_tools.trust": 1,
     "img_tools.policyfile": 2,
     "img_tools.schema": 1,
