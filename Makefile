@@ -56,7 +56,7 @@ $(PROGRAM): $(RUNTIME)/link packaging/link.py packaging/start.py packaging/launc
 
 stage: $(STAGE)/usr/bin/img-check
 
-$(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md | venv
+$(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md $(wildcard docs/*.md) | venv
 	$(BIN)/python packaging/stage.py $(PROGRAM) $(RUNTIME) $(STAGE)
 
 deb: stage
