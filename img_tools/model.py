@@ -90,9 +90,9 @@ class Waiver:
         return " ".join(word for word in what if word)
 
     @property
-    def until(self) -> str:
-        """" (until DATE)", or nothing."""
-        return f" (until {self.expires})" if self.expires else ""
+    def answer(self) -> str:
+        """Why the findings do not count, and until when."""
+        return self.justification + (f" (until {self.expires})" if self.expires else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,9 +229,9 @@ class Result:
         return tuple(finding for finding in self.findings if finding.waived is None)
 
     @property
-    def waived(self) -> tuple[Finding, ...]:
-        """The findings that do not."""
-        return tuple(finding for finding in self.findings if finding.waived is not None)
+    def waived(self) -> tuple[tuple[Finding, Waiver], ...]:
+        """The findings that do not, and by which waiver."""
+        return tuple((finding, finding.waived) for finding in self.findings if finding.waived)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

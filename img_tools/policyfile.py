@@ -149,12 +149,14 @@ class _Reader:
             self._refuse("not TOML: nested too deeply")
 
     def policy(self) -> Policy:
-        """The policy. Raises PolicyError."""
+        """The policy, NO_POLICY if it says nothing. Raises PolicyError."""
         readers: dict[str, Callable[[object], Any]] = {
             "profile": self._profile, "disabled": self._disabled, "lock_root": self._lock_root,
             "allowed_repositories": self._repositories, "expected_logs": self._logs,
             "severity": self._severity, "waivers": self._waivers,
         }
+        if not self._data:
+            return NO_POLICY
         self._demand_keys(self._data, tuple(readers))
         return Policy(path=printable(self._path),
                       **{key: readers[key](value) for key, value in self._data.items()})

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from img_tools.plugins import Plugin
     from img_tools.policyfile import Policy
 
+IDS = common.completing("checks", "check")
+FILES, DIRECTORIES = common.path_completion("file"), common.path_completion("dir")
 FORMATS = tuple(common.SUFFIXES.values())
 QUICK, PATIENCE = 1.0, 5.0  # seconds until it is told what is waited for: on a terminal, elsewhere
 
@@ -36,20 +38,23 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
     epilog="Exit codes: 0 passed, 1 a check failed, 2 bad usage or not root, "
            "3 could not decide, 128+n stopped by signal n.",
 )
-@click.option("--root", default="/", metavar="DIR",
+@click.option("--root", default="/", metavar="DIR", shell_complete=DIRECTORIES,
               help="Check the image mounted at DIR instead of the running system.")
 @click.option("--only", multiple=True, metavar="ID", callback=common.ids,
+              shell_complete=IDS,
               help="Run these checks alone (repeat, or separate by commas).")
 @click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
+              shell_complete=IDS,
               help="Leave these checks out.")
 @click.option("--profile", metavar="NAME", help="Judge by this profile (default: marketplace).")
-@click.option("--policy", "policy_file", metavar="FILE",
+@click.option("--policy", "policy_file", metavar="FILE", shell_complete=FILES,
               help="Judge by the policy in FILE: profile, disabled checks, severities, waivers "
                    "(default: /etc/img-tools/policy.toml, if there).")
-@click.option("--plugin-dir", multiple=True, metavar="DIR", help="Load more checks from DIR.")
+@click.option("--plugin-dir", multiple=True, metavar="DIR",
+              shell_complete=DIRECTORIES, help="Load more checks from DIR.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
-@click.option("-o", "outputs", multiple=True, metavar="FILE",
+@click.option("-o", "outputs", multiple=True, metavar="FILE", shell_complete=FILES,
               help="Write one more report: .txt, .json, .xml (JUnit), .md or .html.")
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
               help="What makes the exit code 1.")
@@ -60,7 +65,8 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
               callback=_seconds, metavar="SECONDS", show_default=True,
               help="Longest time for one check.")
 @click.option("--list", "list_them", is_flag=True, help="List the checks and exit.")
-@click.option("--explain", metavar="ID", help="Say what a check looks at and why, and exit.")
+@click.option("--explain", metavar="ID", shell_complete=IDS,
+              help="Say what a check looks at and why, and exit.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
               show_default=True, help="Colour in the text report.")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from img_tools.model import Report
     from img_tools.plugins import Plugin
 
+IDS = common.completing("cleaners", "plan")
+FILES, DIRECTORIES = common.path_completion("file"), common.path_completion("dir")
 FORMATS = ("text", "json")
 REFUSED = 3
 TIMEOUT = 120.0  # seconds for a command that says no other time
@@ -43,18 +45,21 @@ class Refused(click.ClickException):
     epilog="Exit codes: 0 all done, 1 an action (or with --check a check) failed, 2 bad usage or "
            "not root, 3 refused or not completed, 128+n stopped by signal n.",
 )
-@click.option("--root", default="/", metavar="DIR",
+@click.option("--root", default="/", metavar="DIR", shell_complete=DIRECTORIES,
               help="Clean the image mounted at DIR instead of the running system.")
 @click.option("--only", multiple=True, metavar="ID", callback=common.ids,
+              shell_complete=IDS,
               help="Run these cleaners alone (repeat, or separate by commas).")
 @click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
+              shell_complete=IDS,
               help="Leave these cleaners out.")
-@click.option("--policy", "policy_file", metavar="FILE",
+@click.option("--policy", "policy_file", metavar="FILE", shell_complete=FILES,
               help="Policy file (default: /etc/img-tools/policy.toml, if it exists).")
-@click.option("--plugin-dir", multiple=True, metavar="DIR", help="Load more cleaners from DIR.")
+@click.option("--plugin-dir", multiple=True, metavar="DIR",
+              shell_complete=DIRECTORIES, help="Load more cleaners from DIR.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
-@click.option("-o", "outputs", multiple=True, metavar="FILE",
+@click.option("-o", "outputs", multiple=True, metavar="FILE", shell_complete=FILES,
               help="Write one more report; .txt or .json tells its format.")
 @click.option("--yes", is_flag=True, help="Clean without asking.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
@@ -64,7 +69,8 @@ class Refused(click.ClickException):
 @click.option("--self-remove", is_flag=True,
               help="Remove this program last of all, if nothing failed.")
 @click.option("--list", "list_them", is_flag=True, help="List the cleaners in order and exit.")
-@click.option("--explain", metavar="ID", help="Say what a cleaner does and why, and exit.")
+@click.option("--explain", metavar="ID", shell_complete=IDS,
+              help="Say what a cleaner does and why, and exit.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
 @click.option("-v", "--verbose", is_flag=True,

@@ -15,6 +15,8 @@ import click
 from img_tools.cli import main as shared
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from img_tools.host import Host
     from img_tools.plugins import Plugin
     from img_tools.policyfile import Policy
@@ -25,6 +27,33 @@ SUFFIXES = {".txt": "text", ".json": "json", ".xml": "junit", ".md": "markdown",
 def ids(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Callback of an option that takes ids, repeated or separated by commas."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+Completion = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
+
+
+def completing(kind: str, verb: str) -> Completion:
+    """Completion of an option that takes ids of the plugins of KIND, after commas too."""
+
+    def complete(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        before, comma, begun = word.rpartition(",")
+        return [CompletionItem(f"{before}{comma}{plugin.id}", help=plugin.title)
+                for plugin in load_plugins(kind, verb, ()) if plugin.id.startswith(begun)]
+
+    return complete
+
+
+def path_completion(kind: str) -> Completion:
+    """Completion of an option that takes a path: KIND is "file" or "dir", and the shell's work."""
+
+    def complete(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word, type=kind)]
+
+    return complete
 
 
 def load_plugins(kind: str, verb: str, directories: tuple[str, ...]) -> list[Plugin]:
@@ -79,7 +108,7 @@ def read_policy(profile: str | None, path: str | None, checks: list[Plugin]) -> 
     if path is None and os.path.lexists(standard):
         path = standard
     try:
-        loaded = policyfile.load(path, [check.id for check in checks]) if path else (
+        loaded = policyfile.load(path, [check.id for check in checks]) if path is not None else (
             policyfile.NO_POLICY)
         name = policy.profile(profile or loaded.profile or policy.DEFAULT).name
     except policy.UnknownProfile as error:

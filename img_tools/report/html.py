@@ -28,7 +28,7 @@ _LINK = re.compile(r"(https://[^\s<>()\"',;]+)")
 
 
 def render(report: Report) -> str:
-    """REPORT as an HTML document, ending in a newline."""
+    """REPORT as an HTML document, ASCII only, ending in a newline."""
     page = Element("html", lang="en")
     _head(page, report)
     body = SubElement(page, "body")
@@ -45,7 +45,8 @@ def render(report: Report) -> str:
     _add(body, "footer", f"img-check {__version__}, run {report.run.id}, "
                          f"{report.run.duration:.1f} s")
     _add(body, "script", SCRIPT)
-    return f"<!DOCTYPE html>\n{ElementTree.tostring(page, 'unicode', method='html')}\n"
+    text = ElementTree.tostring(page, "us-ascii", method="html").decode()
+    return f"<!DOCTYPE html>\n{text}\n"
 
 
 def _add(parent: Element, tag: str, text: str = "", /, **attributes: str) -> Element:
@@ -181,9 +182,9 @@ def _waived(main: Element, report: Report) -> None:
     part = _part(main, "waived", f"Waived ({report.counts['waived']})")
     for result in results:
         block = _block(part, result.id, "waived")
-        for finding in result.waived:
+        for finding, waiver in result.waived:
             _findings(block, [finding], None)
-            _add(block, "p", f"Because: {words.answered(finding)}", class_="soft text")
+            _add(block, "p", f"Because: {waiver.answer}", class_="soft text")
 
 
 def _lines(main: Element, status: Status, results: list[Result]) -> None:

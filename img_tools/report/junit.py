@@ -74,9 +74,9 @@ def _lines(result: Result) -> Iterator[str]:
     """What RESULT found, a line each, with what to do."""
     for finding in result.counted:
         yield from _finding(finding)
-    for finding in result.waived:
+    for finding, waiver in result.waived:
         yield f"waived: {words.message(finding)}"
-        yield f"  because: {words.answered(finding)}"
+        yield f"  because: {waiver.answer}"
     if result.incomplete:
         yield words.trouble(result) or ""
 

@@ -94,13 +94,13 @@ def _block(fix: str) -> Iterator[str]:
 
 
 def _waived(report: Report) -> Iterator[str]:
-    waived = [(result, finding) for result in report.results for finding in result.waived]
+    waived = [(result, *pair) for result in report.results for pair in result.waived]
     if waived:
         yield "### Waived"
         yield ""
-    for result, finding in waived[:SHOWN]:
+    for result, finding, waiver in waived[:SHOWN]:
         yield f"- {text(result.id)}: {_finding(finding)}"
-        yield f"  — {text(words.answered(finding))}"
+        yield f"  — {text(waiver.answer)}"
     if len(waived) > SHOWN:
         yield f"- and {len(waived) - SHOWN} more, which the other formats list"
     if waived:

@@ -82,12 +82,12 @@ def _fine(report: Report, style: _Style, quiet: bool) -> Iterator[str]:
 
 def _waived(report: Report, style: _Style) -> Iterator[str]:
     """What does not count, and who answers for it: not even --quiet hides it."""
-    waived = [(result, finding) for result in report.results for finding in result.waived]
+    waived = [(result, *pair) for result in report.results for pair in result.waived]
     shown = waived if style.verbose else waived[:SHOWN]
-    for result, finding in shown:
+    for result, finding, waiver in shown:
         text = f"{result.id}: {words.message(finding)}"
         yield style.wrap(text, INDENT + "  ", "WAIVED  ")
-        yield style.wrap(f"because: {words.answered(finding)}", INDENT + "  ")
+        yield style.wrap(f"because: {waiver.answer}", INDENT + "  ")
     if len(waived) > len(shown):
         yield f"        ... and {len(waived) - len(shown)} more (-v shows them)"
     if waived:
@@ -127,7 +127,7 @@ def _finding(finding: Finding, style: _Style) -> Iterator[str]:
     text = style.wrap(words.message(finding), INDENT + "  ").lstrip()
     yield f"{INDENT}{mark} {text}"
     if style.verbose:
-        for key, value in finding.evidence.items():
+        for key, value in {"code": finding.code, **finding.evidence}.items():
             yield f"{INDENT}    {key}: {value}"
 
 

@@ -85,12 +85,6 @@ def message(finding: Finding) -> str:
             "the policy file)")
 
 
-def answered(finding: Finding) -> str:
-    """Why FINDING, which is waived, does not count, and until when."""
-    assert finding.waived is not None  # noqa: S101
-    return f"{finding.waived.justification}{finding.waived.until}"
-
-
 def trouble(result: Result) -> str | None:
     """Why RESULT could not be decided, or is not all; None for one that is whole."""
     if result.incomplete:
