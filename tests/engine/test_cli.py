@@ -256,6 +256,62 @@ def test_the_policy_disables_and_the_command_line_outranks_it(run, place):
     assert whole["run"]["profile"] == "marketplace"
 
 
+WAIVER = '''[[waivers]]
+check = "bad"
+code = "bad"
+justification = "Jo answers for it"
+expires = {}
+'''
+
+
+def test_a_waiver_lets_an_image_pass_and_an_expired_one_does_not(run, place):
+    """So does no file in the image: it would be the image that waives what is found in it."""
+    (place / "my.toml").write_text(WAIVER.format("2999-12-31"))
+    build(place / "image", {"/etc/img-tools/policy.toml": WAIVER.format("2999-12-31")})
+    more = ["--policy", str(place / "my.toml")]
+    done = run("bad", more=more)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "WAIVED  bad: it is bad\n        because: Jo answers for it (until 2999-12-31)" in (
+        done.stdout)
+    (place / "my.toml").write_text(WAIVER.format("2020-12-31"))
+    done = run("bad", more=more)
+    assert done.returncode == 1
+    assert "A waiver expired on 2020-12-31 and does not apply: bad bad\n" in done.stdout
+    assert run("bad").returncode == 1
+
+
+def test_a_severity_decides_about_the_exit_code(run, place):
+    (place / "my.toml").write_text('[severity]\nbad = "warn"\nodd = "fail"\n')
+    more = ["--policy", str(place / "my.toml")]
+    assert [run(name, more=more).returncode for name in ("bad", "odd")] == [0, 1]
+
+
+def test_a_policy_that_is_not_root_s_is_refused(run, place):
+    (place / "my.toml").write_text("")
+    os.chown(place / "my.toml", 65534, 0)
+    line = one_line(run("good", more=["--policy", str(place / "my.toml")]), 2)
+    assert "my.toml: must belong to root and be writable by root alone (chown -h root " in line
+
+
+def test_an_empty_name_is_not_the_lack_of_one(run):
+    """`--policy "$POLICY"` with a variable that is not set."""
+    one_line(run("good", more=["--policy", ""]), 2)
+
+
+# -- completion ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("words", "completed"), [
+    ("--only ssh-k", ["plain,ssh-keys"]), ("--skip motd,fst", ["plain,motd,fstab"]),
+    ("--explain boo", ["plain,boot"]), ("--root /mn", ["dir,/mn"]), ("-o rep", ["file,rep"]),
+    ("--policy /e", ["file,/e"]), ("--format ht", ["plain,html"]),
+])
+def test_the_shell_completes_ids_and_paths(words, completed):
+    done = call([COMMAND], env={**os.environ, "_IMG_CHECK_COMPLETE": "bash_complete",
+                                "COMP_WORDS": f"img-check {words}", "COMP_CWORD": "2"})
+    assert (done.returncode, done.stdout.splitlines()) == (0, completed)
+
+
 # -- what needs no root and no image ---------------------------------------------------------------
 
 
@@ -444,6 +500,19 @@ def test_outputs_are_written_beside_the_report(run, place):
     assert "\x1b" in done.stdout
     assert sorted(os.listdir(place / "out")) == ["a.json", "b.txt"]
     assert os.stat(place / "out/a.json").st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("form", "suffix", "start"), [
+    ("junit", "xml", '<?xml version="1.0" encoding="us-ascii"?>\n<testsuites name="img-check"'),
+    ("markdown", "md", "## ❌ FAIL: do not publish this image: bad\n"),
+    ("html", "html", "<!DOCTYPE html>\n<html lang=\"en\">"),
+])
+def test_other_formats_by_their_name_or_ending(run, place, form, suffix, start):
+    done = run("bad", "odd", more=["--format", form, "-o", f"{place}/out/r.{suffix}"])
+    assert (done.returncode, done.stderr) == (1, "")
+    written = (place / f"out/r.{suffix}").read_text("utf-8")
+    assert written.startswith(start)
+    assert written == done.stdout
 
 
 def test_an_output_is_replaced_whole(run, place):
