@@ -79,6 +79,8 @@ def _lines(result: Result) -> Iterator[str]:
         yield f"  because: {waiver.answer}"
     if result.incomplete:
         yield words.trouble(result) or ""
+    elif result.status is Status.PASS and result.message:
+        yield result.message
 
 
 def _finding(finding: Finding) -> Iterator[str]:

@@ -109,7 +109,10 @@ def _waived(report: Report) -> Iterator[str]:
 
 def _fine(report: Report) -> Iterator[str]:
     for status, heading in ((Status.PASS, "Passed"), (Status.SKIP, "Do not apply")):
-        names = [_code(result.id) for result in report.results if result.status is status]
-        if names:
-            yield f"{_MARKS[status]} {heading}: {', '.join(names)}"
+        results = [result for result in report.results if result.status is status]
+        if results:
+            yield f"{_MARKS[status]} {heading}: {', '.join(_code(result.id) for result in results)}"
             yield ""
+            remarks = [f"- {text(result.id)}: {text(result.message)}"
+                       for result in results if result.message]
+            yield from [*remarks, ""] if remarks else []

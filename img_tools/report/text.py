@@ -76,6 +76,9 @@ def _fine(report: Report, style: _Style, quiet: bool) -> Iterator[str]:
         elif results:
             names = style.wrap(", ".join(result.id for result in results), INDENT)
             yield f"{style.tag(status)} {names.lstrip()}"
+        if status is Status.PASS:
+            yield from (style.wrap(f"{result.id}: {result.message}", INDENT)
+                        for result in results if result.message)
     if report.counts["pass"] or report.counts["skip"]:
         yield ""
 

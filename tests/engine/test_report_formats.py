@@ -248,7 +248,8 @@ def test_markdown_as_a_summary_shows_it():
     assert text.startswith("## ❌ FAIL: do not publish this image: five\n")
     assert "#### five\n\nWanted: Title of five\n\n- /root/.ssh/id: a private key (`key`)\n" in text
     assert "```sh\nrm /root/.ssh/id\n```\n" in text
-    assert text.endswith("✅ Passed: `one`\n\n➖ Do not apply: `two`\n")
+    assert text.endswith(
+        "✅ Passed: `one`\n\n➖ Do not apply: `two`\n\n- two: it does not apply\n")
 
 
 def test_many_findings_do_not_flood_a_summary():

@@ -136,6 +136,13 @@ def test_what_is_waived_is_always_seen_with_who_answers_for_it(options):
     assert "-> rm /root/.ssh/id" not in text
 
 
+def test_a_pass_that_has_something_to_say_says_it():
+    made = report(PASSED, replace(PASSED, id="other", message="2 findings, 2 waived"))
+    assert "PASS  one, other\n      other: 2 findings, 2 waived\n\n" in render(made)
+    assert "PASS  other: Title of one\n" in render(made, verbose=True)
+    assert "      other: 2 findings, 2 waived\n" in render(made, verbose=True)
+
+
 def test_many_waived_findings_are_counted_unless_verbose():
     many = replace(FAILED, status=Status.PASS, findings=(WAIVED.findings[1],) * 25)
     assert "        ... and 15 more (-v shows them)\n" in render(report(many))
