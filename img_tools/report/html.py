@@ -163,15 +163,25 @@ def _findings(block: Element, findings: list[Finding], status: Status | None) ->
 
 
 def _references(block: Element, result: Result) -> None:
-    if result.references:
-        line = _add(block, "p", class_="soft text")
-        for part in _LINK.split(f"See {'; '.join(result.references)}"):
-            if _LINK.fullmatch(part):
-                _add(line, "a", part, href=part, rel="noreferrer")
-            elif len(line):
-                line[-1].tail = part
+    for number, reference in enumerate(result.references):
+        if number == 0:
+            line = _add(block, "p", "See ", class_="soft text")
+        else:
+            line[-1].tail = (line[-1].tail or "") + "; "
+        for text, address in _linked(reference):
+            if address:
+                _add(line, "a", text, href=address, rel="noreferrer")
             else:
-                line.text = part
+                _add(line, "span", text)
+
+
+def _linked(reference: str) -> Iterator[tuple[str, str | None]]:
+    """Pieces of REFERENCE and where they lead: what has an address in brackets after it, or one."""
+    if named := re.fullmatch(rf"(.+) \({_LINK.pattern}\)", reference):
+        yield named[1], named[2]
+        return
+    for part in filter(None, _LINK.split(reference)):
+        yield part, part if _LINK.fullmatch(part) else None
 
 
 def _waived(main: Element, report: Report) -> None:

@@ -37,8 +37,10 @@ def verdict(report: Report) -> str:
 
 
 def outcome(report: Report) -> Status:
-    """The verdict as `--fail-on warn` has it."""
-    return Status.FAIL if report.exit_code == 1 else report.verdict
+    """The verdict as `--fail-on warn` has it; SKIP where no check applies."""
+    if report.exit_code == 1:
+        return Status.FAIL
+    return Status.SKIP if not report.counts["total"] - report.counts["skip"] else report.verdict
 
 
 def number(count: int, noun: str) -> str:
