@@ -139,7 +139,7 @@ class _Reader:
         import tomllib  # 6 ms, which runs without a policy file do not need
 
         self._path = path
-        self._lines = text.splitlines()
+        self._lines = text.split("\n")
         self._checks = checks
         try:
             self._data: dict[str, Any] = tomllib.loads(text)
@@ -165,21 +165,24 @@ class _Reader:
         place = f"{self._path}:{line}" if line else self._path
         raise PolicyError(f"{place}: {why}")
 
+    def _header(self, nth: int) -> int | None:
+        """The line at which the NTH waiver begins, counted from 0."""
+        headers = self._headers()
+        return headers[nth] if nth < len(headers) else None
+
+    def _headers(self) -> list[int]:
+        return [number for number, line in enumerate(self._lines, 1)
+                if re.match(r"\s*\[\[\s*waivers\s*\]\]", line)]
+
     def _line(self, word: str, nth: int | None = None) -> int | None:
-        """The line of a key or string WORD, of the NTH waiver; None unless there is just one."""
-        headers = [number for number, line in enumerate(self._lines, 1)
-                   if re.match(r"\s*\[\[\s*waivers\s*\]\]", line)]
-        first, last = 1, len(self._lines)
-        if nth is not None and nth < len(headers):
-            first = headers[nth]
-            last = headers[nth + 1] - 1 if nth + 1 < len(headers) else last
-        elif headers:
-            last = headers[0] - 1
-        found = [number for number in range(first, last + 1)
+        """The line of a key or string WORD, of the NTH waiver; None unless it is sure."""
+        bounds = [1, *self._headers(), len(self._lines) + 1]
+        part = 0 if nth is None else nth + 1
+        if part + 1 >= len(bounds):  # waivers of another form than [[waivers]]
+            return None
+        found = [number for number in range(bounds[part], bounds[part + 1])
                  if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])",
                               self._lines[number - 1].partition("#")[0])]
-        if nth is not None and not word:
-            return first
         return found[0] if len(found) == 1 else None
 
     def _demand_keys(
@@ -262,10 +265,10 @@ class _Reader:
                 self._refuse(f"waivers: {key} must be {shape}", self._line(key, nth))
         for key in ("check", "justification"):
             if key not in table:
-                self._refuse(f"waivers: {key} is missing", self._line("", nth))
+                self._refuse(f"waivers: {key} is missing", self._header(nth))
         if not {"code", "path", "fingerprint"} & table.keys():
             self._refuse("waivers: which findings? Add code, path or fingerprint; to leave the "
-                         "whole check out there is disabled", self._line("", nth))
+                         "whole check out there is disabled", self._header(nth))
         words = {key: str(item) for key, item in table.items() if key != "expires"}
         return Waiver(
             check=self._check("waivers", words["check"], nth),

@@ -137,6 +137,8 @@ WAIVER = '[[waivers]]\ncheck = "logs"\ncode = "log"\njustification = "j"\n'
     (WAIVER + "expires = 2027-01-31T00:00:00Z\n", 5, "expires must be a day without quotes"),
     (WAIVER + "expires = 2027\n", 5, "expires must be a day"),
     ('waivers = ["x"]\n', 1, "waivers must be tables"),
+    ('waivers = [{code = "x"}, {check = "lgs"}]\n', None, "waivers: check is missing"),
+    ('[severity]\n\x0b', 2, "not TOML"),
 ])
 def test_what_is_not_understood_is_refused_with_its_line(written, text, line, words):
     path = written(text)
