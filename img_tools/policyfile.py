@@ -29,13 +29,15 @@ class PolicyError(Exception):
 class Policy:
     """What the file at `path` says; the defaults are what holds without a file.
 
-    `severity` is by check id or "id/code". With `lock_root` img-clean takes root's password away,
+    `enabled` are checks that run though they do not by default. `severity` is by check id or
+    "id/code". With `lock_root` img-clean takes root's password away,
     which it does for nobody unasked. `allowed_repositories` are the beginnings of addresses,
     `expected_logs` globs below /var/log whose directories are without wildcards.
     """
 
     path: str | None = None
     profile: str | None = None
+    enabled: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
     lock_root: bool = False
     allowed_repositories: tuple[str, ...] = ()
@@ -151,15 +153,18 @@ class _Reader:
     def policy(self) -> Policy:
         """The policy, NO_POLICY if it says nothing. Raises PolicyError."""
         readers: dict[str, Callable[[object], Any]] = {
-            "profile": self._profile, "disabled": self._disabled, "lock_root": self._lock_root,
-            "allowed_repositories": self._repositories, "expected_logs": self._logs,
-            "severity": self._severity, "waivers": self._waivers,
+            "profile": self._profile, "enabled": self._enabled, "disabled": self._disabled,
+            "lock_root": self._lock_root, "allowed_repositories": self._repositories,
+            "expected_logs": self._logs, "severity": self._severity, "waivers": self._waivers,
         }
         if not self._data:
             return NO_POLICY
         self._demand_keys(self._data, tuple(readers))
-        return Policy(path=printable(self._path),
-                      **{key: readers[key](value) for key, value in self._data.items()})
+        found = Policy(path=printable(self._path),
+                       **{key: readers[key](value) for key, value in self._data.items()})
+        for name in {*found.enabled} & {*found.disabled}:
+            self._refuse(f"'{name}' is both enabled and disabled")
+        return found
 
     def _refuse(self, why: str, line: int | None = None) -> NoReturn:
         place = f"{self._path}:{line}" if line else self._path
@@ -210,6 +215,10 @@ class _Reader:
             return policy.profile(value).name
         except policy.UnknownProfile as error:
             self._refuse(str(error), self._line("profile"))
+
+    def _enabled(self, value: object) -> tuple[str, ...]:
+        return tuple(self._check("enabled", name)
+                     for name in self._strings("enabled", value, "check ids"))
 
     def _disabled(self, value: object) -> tuple[str, ...]:
         return tuple(self._check("disabled", name)

@@ -94,6 +94,7 @@ def command(
     if explain:
         return shared.write_stdout(common.explanation(plugins, explain, "img-check"))
     policy = common.read_policy(profile, policy_file, plugins)
+    plugins = common.enable(plugins, policy.enabled)
     left_out = (*skip, *({*policy.disabled} - {*only}))
     chosen = common.choose_plugins(plugins, only, left_out, "img-check")
     common.demand("img-check", root, outputs, FORMATS)
@@ -113,7 +114,7 @@ def _report(
         return checking.report(
             host, chosen, jobs=jobs or common.default_jobs(), timeout=timeout,
             fail_on_warn=fail_on == "warn", progress=progress,
-            left_out=[plugin.id for plugin in plugins if plugin not in chosen],
+            left_out=[plugin.id for plugin in plugins if plugin.default and plugin not in chosen],
         )
     finally:
         with shared.undisturbed():

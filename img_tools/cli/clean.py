@@ -222,6 +222,7 @@ class _Session:
     def __init__(self, root: str, policy_file: str | None, view: _View) -> None:
         self._checks = common.load_plugins("checks", "check", ())
         policy = common.read_policy(None, policy_file, self._checks)
+        self._checks = common.enable(self._checks, policy.enabled)
         self._disabled = policy.disabled
         self._host = common.open_host(root, policy, TIMEOUT, refresh=True)
         self._view = view

@@ -118,6 +118,11 @@ def read_policy(profile: str | None, path: str | None, checks: list[Plugin]) -> 
     return replace(loaded, profile=name)
 
 
+def enable(plugins: list[Plugin], enabled: tuple[str, ...]) -> list[Plugin]:
+    """PLUGINS, those of the ids ENABLED as if they ran by default."""
+    return [replace(plugin, default=plugin.default or plugin.id in enabled) for plugin in plugins]
+
+
 def demand(
     command: str, root: str, outputs: tuple[str, ...], formats: tuple[str, ...]
 ) -> None:

@@ -286,6 +286,17 @@ def test_a_severity_decides_about_the_exit_code(run, place):
     assert [run(name, more=more).returncode for name in ("bad", "odd")] == [0, 1]
 
 
+def test_what_is_off_by_default_runs_when_the_policy_enables_it(place):
+    (place / "my.toml").write_text('enabled = ["long"]\ndisabled = ["bad", "lost", "broken"]\n')
+    build(place, {"/plugins/long.py": f'{PLUGINS["/good.py"]}DEFAULT = False\n'})
+    argv = [COMMAND, "--root", str(place / "image"), "--plugin-dir", str(place / "plugins"),
+            "--no-refresh", "--format", "json"]
+    for more, runs in (([], False), (["--policy", str(place / "my.toml")], True)):
+        document = validated(call([*argv, *more]).stdout)
+        assert ("long" in [check["id"] for check in document["checks"]]) is runs
+        assert "long" not in document["run"]["left_out"], "nobody expects it"
+
+
 def test_a_policy_that_is_not_root_s_is_refused(run, place):
     (place / "my.toml").write_text("")
     os.chown(place / "my.toml", 65534, 0)

@@ -40,6 +40,7 @@ def written(tmp_path: Path) -> Written:
 WHOLE = """\
 profile = "marketplace-2019"
 disabled = ["motd"]
+enabled = ["logs"]
 lock_root = true
 allowed_repositories = ["https://download.docker.com/linux"]
 expected_logs = ["/var/log/app/*.log"]
@@ -66,7 +67,8 @@ justification = "only 443 is published"
 def test_all_that_a_policy_may_say(written):
     path = written(WHOLE)
     assert load(path, CHECKS) == Policy(
-        path=path, profile="marketplace-2019", disabled=("motd",), lock_root=True,
+        path=path, profile="marketplace-2019", disabled=("motd",), enabled=("logs",),
+        lock_root=True,
         allowed_repositories=("https://download.docker.com/linux",),
         expected_logs=("/var/log/app/*.log",),
         severity={"repositories": Status.FAIL, "firewall/docker-bypass": Status.FAIL},
@@ -98,11 +100,13 @@ WAIVER = '[[waivers]]\ncheck = "logs"\ncode = "log"\njustification = "j"\n'
     ("a = " + "[" * 5000, None, "not TOML: nested too deeply"),
     ('\nprofile = "marketplce"\n', 2, "no profile 'marketplce'; did you mean marketplace"),
     ("profile = 7\n", 1, "profile must be a string"),
-    ('dissabled = ["logs"]\n', 1, "unknown key 'dissabled'; did you mean disabled?"),
+    ('dissabled = ["logs"]\n', 1, "unknown key 'dissabled'; did you mean disabled or enabled?"),
     ('lock-root = true\n', 1, "unknown key 'lock-root'; did you mean lock_root?"),
     ("[waivers]\n", 1, "waivers must be tables: [[waivers]]"),
     ('[[waiver]]\ncheck = "logs"\n', 1, "unknown key 'waiver'; did you mean waivers?"),
     ('disabled = [\n  "logs",\n  "mtd",\n]\n', 3, "disabled: no check 'mtd'; did you mean motd?"),
+    ('disabled = ["logs"]\nenabled = ["logs"]\n', None, "'logs' is both enabled and disabled"),
+    ('enabled = ["lgs"]\n', 1, "enabled: no check 'lgs'; did you mean logs?"),
     ('disabled = "logs"\n', 1, "disabled must be a list of check ids"),
     ("disabled = [7]\n", 1, "disabled must be a list of check ids"),
     ("lock_root = 1\n", 1, "lock_root must be true or false"),
