@@ -7,6 +7,8 @@ import re
 _SOURCES = {
     "build-an-image": "https://github.com/digitalocean/marketplace-partners/blob/"
                       "0633aa9b354eb8b8ef32a87dbc7ae16cedeeec62/marketplace_docs/build-an-image.md",
+    "DigitalOcean's cleanup.sh": "https://github.com/digitalocean/marketplace-partners/blob/"
+                                 "master/scripts/90-cleanup.sh",
     "virt-sysprep": "https://libguestfs.org/virt-sysprep.1.html",
     "systemd: Safely Building Images": "https://systemd.io/BUILDING_IMAGES/",
     "cloud-init clean": "https://docs.cloud-init.io/en/latest/reference/cli.html#clean",

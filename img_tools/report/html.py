@@ -24,7 +24,7 @@ _HEADINGS = {
     Status.FAIL: "Failed", Status.ERROR: "Could not be decided", Status.WARN: "Warnings",
     Status.PASS: "Passed", Status.SKIP: "Do not apply",
 }
-_LINK = re.compile(r"(https://[^\s<>()\"',;]+)")
+_LINK = re.compile(r"(https://[^\s<>()\"',;]*[^\s<>()\"',;:.])")
 
 
 def render(report: Report) -> str:

@@ -135,15 +135,15 @@ def test_the_page_needs_nothing_from_elsewhere_and_lets_nothing_in():
 def test_an_address_is_a_link_only_in_a_reference():
     linked = replace(FAILED, references=(
         "see (https://example.org/a?b=c), or x", "javascript:x", "a rule (https://example.org/r)",
-        "javascript:y (http://example.org)", "z"))
+        "javascript:y (http://example.org)", "https://example.org/x: z."))
     tree = parsed(html.render(report(linked)))
     assert [(one.text, one.get("href")) for one in tree.iter(f"{HTML}a")][2:] == [
         ("https://example.org/a?b=c", "https://example.org/a?b=c"),
-        ("a rule", "https://example.org/r")]
+        ("a rule", "https://example.org/r"), ("https://example.org/x", "https://example.org/x")]
     (see,) = [one for one in tree.iter(f"{HTML}p") if (one.text or "").startswith("See ")]
     assert "".join(see.itertext()) == (
         "See see (https://example.org/a?b=c), or x; javascript:x; a rule; "
-        "javascript:y (http://example.org); z")
+        "javascript:y (http://example.org); https://example.org/x: z.")
 
 
 def test_without_a_check_that_applies_nothing_is_green():
