@@ -66,7 +66,7 @@ def checked(command: list[str]) -> Checked:
     done = subprocess.run([*command, "--quiet"], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=PATIENCE, check=False)
     assert done.returncode in (0, 1, 3), f"exit code {done.returncode}: {done.stderr}"
-    assert done.stderr == "", done.stderr  # nothing to complain of, and --quiet of what it waits for
+    assert done.stderr == "", done.stderr  # nothing to complain of
     report = validated(done.stdout)
     assert report["exit_code"] == done.returncode
     for result in report["checks"]:
