@@ -173,11 +173,19 @@ def bounded(findings: Iterable[Finding], limit: int = 50) -> Iterator[Finding]:
                       account=None, package=None, evidence={"count": count})
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a check has to say that is no finding: what it did not look at, above all."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """How one check ended. `duration` is in seconds.
 
-    `incomplete` is set when it broke off after it had found a FAIL; `message` then says why.
+    `incomplete` is set when it broke off after it had found a FAIL; `message` then says why. It
+    ends with what `notes` say.
     """
 
     id: str
@@ -189,6 +197,7 @@ class Result:
     references: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     incomplete: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,8 @@ def _result(result: Result, style: _Style) -> Iterator[str]:
         yield style.wrap(f"skipped: {result.message}", INDENT)
     elif result.status is Status.ERROR:
         yield style.wrap(result.message, INDENT)
+    for note in result.notes if result.status is not Status.ERROR else ():  # its message has them
+        yield style.wrap(f"note: {note}", INDENT)
     shown = result.findings if style.verbose else result.findings[:SHOWN]
     for fix, findings in groupby(shown, lambda finding: finding.remediation):
         for finding in findings:
