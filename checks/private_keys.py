@@ -6,9 +6,9 @@ OpenSSH, PuTTY, PGP and age, also those inside YAML, JSON and environment files.
 and what not, is the same as for tokens (`img-check --explain tokens`).
 
 Have a first-boot script make the key and remove this one. Keys in ~/.ssh, in the top of a home and
-in /etc/ssh are told by ssh-keys and ssh-host-keys, those of products and certificates in their usual
-places by node-identity and credentials. A key is reported by type and, where its public half can be
-read, SHA256 fingerprint, never by content; one with a passphrase is a key as well.
+in /etc/ssh are told by ssh-keys and ssh-host-keys, those of services and certificates in their
+usual places by node-identity and credentials. A key is reported by type and, where its public half
+can be read, SHA256 fingerprint, never by content; one with a passphrase is a key as well.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,8 @@ from img_tools.host import Host, Secret
 from img_tools.model import Finding, Note, Undecided, bounded, fail
 
 CATEGORY = "secrets"
-REFERENCES = ("CWE-321: use of hard-coded cryptographic key", "AWS Marketplace: no hardcoded secrets")
+REFERENCES = (
+    "CWE-321: use of hard-coded cryptographic key", "AWS Marketplace: no hardcoded secrets")
 
 KEY = "private-key"
 ELSEWHERE = ("credentials", "identity", "node-identity")

@@ -51,8 +51,8 @@ from img_tools.sshkeys import private as private_key
 from img_tools.sshkeys import public as public_key
 
 __all__ = ["Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock", "Mount",
-           "OsRelease", "Repository", "RootFS", "Secret", "State", "Stored", "Update", "private_key",
-           "public_key"]
+           "OsRelease", "Repository", "RootFS", "Secret", "State", "Stored", "Update",
+           "private_key", "public_key"]
 
 
 @dataclass(frozen=True, slots=True)

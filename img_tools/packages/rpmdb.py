@@ -104,7 +104,7 @@ def problems(run: Runner, env: Mapping[str, str]) -> Iterator[Problem]:
         raise Undecided(f"rpm -Va --nofiles failed: {printable(done.stderr.strip()[-300:])}")
 
 
-_DIGESTS = {32: "md5", 64: "sha256", 128: "sha512"}  # by their length (_binary_filedigest_algorithm)
+_DIGESTS = {32: "md5", 64: "sha256", 128: "sha512"}  # by length: _binary_filedigest_algorithm
 _ASKED = 200  # paths in one command, whose length is limited
 
 
@@ -119,7 +119,7 @@ def unmodified(
         done = run("rpm", "-qf", "--dump", *asked, ok=range(256), env=env)
         for line in done.stdout.split("\n"):  # path size mtime digest mode owner ...
             path, _, rest = line.partition(" ")
-            digest = (rest.split(" ") + ["", ""])[2]
+            digest = [*rest.split(" "), "", ""][2]
             kind = _DIGESTS.get(len(digest))
             if path in asked and kind and files.digest(root, path, kind) == digest:
                 found.add(path)

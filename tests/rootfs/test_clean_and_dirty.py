@@ -178,7 +178,7 @@ ROWS = (
         {"/var/lib/dhcp/dhclient.eth0.leases": "lease {}\n"}),
     row("credentials", "cloud-token", "fail",
         {"/root/.config/doctl/config.yaml": "access-token: none\n"}),
-    row("identity", "docker-key", "fail", {"/etc/docker/key.json": "{}\n"}),
+    row("node-identity", "docker-key", "fail", {"/etc/docker/key.json": "{}\n"}),
     # accounts
     row("accounts", "uid-zero-twin", "fail", {
         "/etc/passwd": Add("toor:x:0:0::/root:/bin/sh\n"),
