@@ -13,8 +13,7 @@ STATUS = "/var/lib/dpkg/status"
 JOURNAL = "/var/lib/dpkg/updates"  # what a running dpkg has done since it last wrote STATUS
 INFO = "/var/lib/dpkg/info"
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
-APT_INFO = "/var/lib/dpkg/info"
-LOCKS = ("/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
+APT_LOCKS = ("/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
 
 _FIELD = re.compile(r"^(Package|Status|Version|Architecture): *(.*?) *$", re.M)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
