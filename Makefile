@@ -6,6 +6,7 @@
 # make dist      dist/: .deb, .rpm, the single file, sdist, wheel, SHA256SUMS; debhelper, rpm
 # make test-packages  dist/ installed, run and removed in trees of each distribution
 # make bench     time and memory of img-check on real trees; IMG_CHECK_SH=path of DigitalOcean's script
+#                and of its search for secrets, beside grep
 
 PYTHON ?= python3
 VENV = .venv
@@ -89,6 +90,7 @@ test-packages: dist
 
 bench: venv
 	$(BIN)/python -m benchmarks.img_check
+	$(BIN)/python -m benchmarks.secrets
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
