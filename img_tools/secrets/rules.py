@@ -134,8 +134,8 @@ _DOT = (
     Rule("sendgrid-key", "an API key for SendGrid", rb"SG\.",
          rb"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}", 3),
     Rule("vault-token", "a token for Vault", rb"hv[sbr]\.", _B64URL + rb"{24,300}", 4),
-    Rule("terraform-token", "a token for HCP Terraform", rb"[A-Za-z0-9]{14}\.",
-         rb"atlasv1\.[A-Za-z0-9_=-]{60,70}"),
+    Rule("terraform-token", "a token for HCP Terraform", rb"[A-Za-z0-9]{14}\.atlasv1\.",
+         rb"[A-Za-z0-9_=-]{60,70}"),
     Rule("doppler-token", "a token for Doppler", rb"dp\.(?:pt|st|ct|sa)\.", rb"[A-Za-z0-9]{40,44}",
          3),
     Rule("google-access-token", "an access token for Google", rb"ya29\.", _B64URL + rb"{40,300}", 4,
@@ -162,10 +162,10 @@ GIT_REMOTE = Rule("git-remote-password", "a password or token for a git server",
 
 # Of each group: the byte and what must follow it, and the rules.
 _GROUPS: tuple[tuple[bytes, tuple[Rule, ...]], ...] = (
-    (rb"_(?=[A-Za-z0-9]{20}|[po]at_|(?i:key))", _UNDERSCORE),
-    (rb"-(?=[A-Za-z0-9][A-Za-z0-9_-]{14}|BEGIN |us[0-9]| BEGIN SSH2|Key-File-)", _DASH),
-    (rb"A(?=[KSBC][IC]A[A-Z2-7]{16}|3T|Iza[A-Za-z0-9_-]{35}|ccountKey=|(?<=:A)A)", _CAPITAL_A),
-    (rb"\.(?=[A-Za-z0-9_-]{20}|atlasv1\.)", _DOT),
+    (rb"_(?=[A-Za-z0-9]{20}|[po]at_|[Kk][Ee][Yy])", _UNDERSCORE),
+    (rb"-(?=[A-Za-z0-9][A-Za-z0-9_-]{19}|BEGIN |us[0-9]| BEGIN SSH2|Key-File-)", _DASH),
+    (rb"A(?=[KSBC][IC]A[A-Z2-7]|3T|Iza|ccountKey=|A(?<=:AA))", _CAPITAL_A),
+    (rb"\.(?=[A-Za-z0-9_-]{22})", _DOT),
     (rb"://(?=[^\s:/@]{0,60}:[^\s/@]{3,100}@|hooks\.slack|(?:[a-z]{2,8}\.)?discord"
      rb"|[a-z0-9]{3,24}\.[a-z]{3,5}\.core\.windows|[a-z0-9.-]{3,80}/?;)", _URL),
 )

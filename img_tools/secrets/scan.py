@@ -97,6 +97,7 @@ class _Scanner:
         self._root = root
         self._volatile = volatile
         self._buffer = bytearray(PIECE)
+        self._view = memoryview(self._buffer)
         self._found: dict[tuple[str, str], Secret] = {}
         self._scan = Scan()
 
@@ -107,8 +108,7 @@ class _Scanner:
                 if listing.dev in self._volatile:
                     return
                 for item in listing.items:
-                    if item.is_file(follow_symlinks=False):
-                        self._guarded(listing, item)
+                    self._guarded(listing, item)
         except Undecided as undecided:
             self._scan.unread.append(str(undecided))
 
@@ -121,7 +121,10 @@ class _Scanner:
         return self._scan
 
     def _guarded(self, listing: Listing, item: os.DirEntry[str]) -> None:
+        """Search ITEM of LISTING if it is a file. What cannot be read is noted."""
         try:
+            if not item.is_file(follow_symlinks=False):
+                return
             fd = listing.open(item)
             try:
                 found = os.fstat(fd)
@@ -139,13 +142,14 @@ class _Scanner:
         """Search the file FD in pieces that overlap. Holes are passed over."""
         self._scan.files += 1
         sparse = found.st_blocks * 512 < found.st_size
-        view = memoryview(self._buffer)
+        view = self._view
         kept = line = offset = looked = 0
         while looked < SEARCHED:
             offset = _data(fd, offset) if sparse else offset
             got = os.preadv(fd, [view[kept:]], offset)
-            if not looked and (bytes(view[:got][:8]).startswith(places.NO_TEXT)
-                               or path.endswith(".pyc")):
+            if not looked and (
+                    self._buffer[:min(got, 8)].startswith(places.NO_TEXT)
+                    or path.endswith(".pyc")):
                 self._scan.without_text += 1
                 return
             end, offset, looked = kept + got, offset + got, looked + got
