@@ -12,6 +12,7 @@ can be read, SHA256 fingerprint, never by content; one with a passphrase is a ke
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from shlex import quote
 
 from img_tools import residue
@@ -23,29 +24,31 @@ REFERENCES = (
     "CWE-321: use of hard-coded cryptographic key", "AWS Marketplace: no hardcoded secrets")
 
 KEY = "private-key"
+# Findings of other checks that say of a file that it is a key.
 ELSEWHERE = ("credentials", "identity", "node-identity")
+CODES = ("certificate-key", "cloud-token", "gpg-key", "node-identity", "subscription", "tls-key",
+         "vpn-key")
 
 
 def check(host: Host) -> Iterator[Finding | Note]:
     """Yield a finding for every file with a private key that no other check names."""
     known = set(_told_elsewhere(host))
     found = [secret for secret in host.secrets.secrets if secret.rule.code == KEY
-             and secret.path not in known and not secret.path.startswith("/etc/ssh/")
-             and "/.ssh/" not in secret.path]
+             and secret.path not in known
+             and not (secret.key and secret.path.startswith("/etc/ssh/"))]
     yield from bounded(map(_finding, sorted(found, key=lambda one: one.path)))
     yield from map(Note, host.secrets.notes())
     host.secrets.require_whole()
 
 
 def _told_elsewhere(host: Host) -> Iterator[str]:
-    """Paths that other checks have findings of, as far as they can be read."""
-    for home in host.homes:
-        yield from (f"{home.path.rstrip('/')}/{name}" for name in host.root.listdir(home.path))
+    """Paths that other checks name as keys, as far as they can be read; what not, those say."""
+    with suppress(Undecided):
+        yield from (item.target for item in host.ssh_store if item.kind == KEY)
     for topic in ELSEWHERE:
-        try:
-            yield from (match.entry.path for match in residue.matches(host, topic))
-        except Undecided:  # which that check says
-            continue
+        with suppress(Undecided):
+            yield from (match.entry.path for match in residue.matches(host, topic)
+                        if match.residue.code in CODES)
 
 
 def _finding(secret: Secret) -> Finding:

@@ -123,7 +123,7 @@ _DASH = (
 )
 _CAPITAL_A = (
     Rule("aws-access-key", "an access key for AWS", rb"A",
-         rb"(?:KIA|SIA|BIA|CCA|3T[A-Z0-9])[A-Z2-7]{16}", 4),
+         rb"(?:KIA|SIA|BIA|CCA|3T[A-Z0-9])[A-Z2-7]{16}(?![A-Za-z0-9])", 4),
     Rule("google-api-key", "an API key for Google", rb"A", rb"Iza[A-Za-z0-9_-]{35}", 4, _WARN),
     Rule("azure-storage-key", "the key of an Azure storage account", rb"A",
          rb"ccountKey=[A-Za-z0-9+/]{86}=="),

@@ -73,6 +73,13 @@ def test_what_another_check_tells_is_not_told_twice(image, path):
     assert path in told
 
 
+@pytest.mark.parametrize("path", ["/root/.env", "/etc/ssh/keys.json", "/root/.ssh/notes.json"])
+def test_a_key_that_no_other_check_can_read_is_told(image, path):
+    """Its lines' ends are escaped; /root/.env has a warning of `credentials` already."""
+    text = "DB_PASSWORD=s3cr3tw0rd\nKEY='" + RSA.replace("\n", "\\n") + "'\n"
+    assert [one.path for one in found(image, {path: text})] == [path]
+
+
 @pytest.mark.parametrize("text", [
     "-----BEGIN CERTIFICATE-----\n" + "MIIB" * 20 + "\n", "-----BEGIN PUBLIC KEY-----\nMIIB\n",
     "if '-----BEGIN RSA PRIVATE KEY-----' in text:\n    pass\n",

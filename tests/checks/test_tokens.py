@@ -40,7 +40,7 @@ SAMPLES = [
      'KEY-----\\n' + ALNUM[:64] + '\\n"}'),
     ("gitlab-token", "glpat-" + "x9-_" + ALNUM[:16]),
     ("gitlab-token", "glagent-" + ALNUM[:50]),
-    ("slack-token", "xoxb-123456789012-123456789012-" + ALNUM[:24]),
+    ("slack-token", "xoxb-" + "123456789012-123456789012-" + ALNUM[:24]),
     ("slack-token", "xapp-1-A0123456789-1234567890-" + HEX[:64]),
     ("slack-webhook", "https://hooks.slack.com/services/T01234567/B01234567/" + ALNUM[:24]),
     ("discord-webhook", "https://discord.com/api/webhooks/987654321098765432/" + ALNUM[:68]),

@@ -25,7 +25,7 @@ TOKENS = {
     "aws": "wJalrXUtnFEMIK7MDENGbPxRfiCYzQ9vT3hLmN5",
     "github": "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5",
     "npm": "npm_" + "zY8xW6vU4tS2rQ0pO8nM6lK4jI2hG0fE8dC6",
-    "slack": "xoxb-1234567890-0987654321-" + "AbCdEfGhIjKlMnOpQrStUvWx",
+    "slack": "xoxb-" + "1234567890-0987654321-AbCdEfGhIjKlMnOpQrStUvWx",
     "basic": "YnVpbGQ6czNjcmV0LWluLWJhc2U2NA==",
 }
 
