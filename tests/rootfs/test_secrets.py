@@ -153,7 +153,8 @@ def test_every_secret_is_found(secretive: tuple[Path, list[str]]) -> None:
     outcome = running.check(top, "--no-refresh")
     failed = {result["id"] for result in outcome.report["checks"] if result["status"] == "fail"}
     assert outcome.code == 1
-    assert {"passwords", "ssh-keys", "shell-history"} <= failed
+    assert {"passwords", "ssh-keys", "shell-history", "credentials", "tokens", "private-keys",
+            "first-boot-secrets"} <= failed
 
 
 def test_an_archive_that_cannot_be_reached_keeps_its_password(tree: Tree) -> None:
