@@ -32,11 +32,11 @@ CODES = ("certificate-key", "cloud-token", "gpg-key", "node-identity", "subscrip
 
 def check(host: Host) -> Iterator[Finding | Note]:
     """Yield a finding for every file with a private key that no other check names."""
-    known = set(_told_elsewhere(host))
     found = [secret for secret in host.secrets.secrets if secret.rule.code == KEY
-             and secret.path not in known
              and not (secret.key and secret.path.startswith("/etc/ssh/"))]
-    yield from bounded(map(_finding, sorted(found, key=lambda one: one.path)))
+    known = set(_told_elsewhere(host)) if found else ()
+    yield from bounded(_finding(secret) for secret in sorted(found, key=lambda one: one.path)
+                       if secret.path not in known)
     yield from map(Note, host.secrets.notes())
     host.secrets.require_whole()
 
