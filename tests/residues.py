@@ -80,7 +80,6 @@ HELD = {  # content in which `holds` is found, by the beginning of the pattern
     "rke2.yaml": "client-key-data: x\n", "/etc/wireguard/x.conf": "PrivateKey = x\n",
     "/etc/openvpn/x/y": "-----BEGIN PRIVATE KEY-----\n", "/etc/letsencrypt/accounts/x/y": '{"d": "x"}',
     "/etc/netplan/x.yaml": "password: x\n",
-    "/etc/cloud/cloud.cfg": "password: x\n", "/etc/cloud/cloud.cfg.d/x": "password: x\n",
     ".mongorc.js": 'db.auth("x", "x")\n', ".mongoshrc.js": 'db.auth("x", "x")\n',
     "wp-config.php": "define('DB_PASSWORD', 'x');\n", ".env": "APP_KEY=s3cr3ts3cr3t\n",
     ".env.x": "APP_KEY=s3cr3ts3cr3t\n", "/y/master.key": "0123456789abcdef0123456789abcdef\n",

@@ -135,11 +135,6 @@ _SERVERS = (
                    rb"=[ \t]*\S"),
     *_system("network-password", "a password or key for a network", "/etc/netplan/*.yaml",
              holds=rb"\b(password|private|psk)\"?:[ \t]*[\"']?[^\s\"'{}]"),
-    *_system("cloud-init-login", "a password or key that cloud-init gives to every clone,",
-             "/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*",
-             holds=rb"(?m)^[\s-]*(password|passwd|plain_text_passwd|hashed_passwd):[ \t]*[^\s#]"
-                   rb"|^[\s-]*ssh[_-]authorized[_-]keys:\s*(\[\s*[\"']?\w|-\s*\S)",
-             keep=("*/README",), advice="take it out of {path}"),
 )
 
 # What an application may have made for itself: its author has to tell, hence a warning.

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support import Fifo, Link, check, codes
+from tests.support import Fifo, Link, check, codes, dpkg
 
 SECRET = "s3cr3tT0ken"
 
@@ -85,9 +85,6 @@ OF_THE_SYSTEM = [
      "network-password"),
     ("/etc/netplan/60-x.yaml", "network: {wifis: {w: {access-points: {x: {password: %S}}}}}\n",
      "network-password"),
-    ("/etc/cloud/cloud.cfg.d/99-x.cfg", "password: %S\n", "cloud-init-login"),
-    ("/etc/cloud/cloud.cfg.d/99-x.cfg", "ssh_authorized_keys:\n  - ssh-rsa %S\n",
-     "cloud-init-login"),
     ("/var/www/app/config/master.key", "0123456789abcdef" * 2, "application-secret"),
     ("/opt/infra/terraform.tfstate", '{"resources": [{"attributes": {"password": "%S"}}]}',
      "terraform-state"),
@@ -102,6 +99,14 @@ def test_a_secret_fails_and_is_not_shown(image, path, content, code):
     assert finding.remediation is not None
     assert path in finding.remediation
     assert SECRET not in repr(finding)
+
+
+def test_what_cloud_init_gives_to_every_clone_is_told_by_its_own_check(image):
+    host = image({"/etc/cloud/cloud.cfg.d/99-x.cfg": f"password: {SECRET}\n"
+                  f"ssh_authorized_keys: [ssh-rsa {SECRET}]\n", "/usr/bin/cloud-init": "",
+                  "/var/lib/dpkg/status": dpkg(cloud_init="22.4.2-1")})
+    assert {"password", "key"} <= {finding.code for finding in check("cloud-init", host)}
+    assert check("credentials", host) == []
 
 
 @pytest.mark.parametrize(("path", "content", "code"), [
@@ -182,8 +187,6 @@ def test_pipes_directories_and_loops_hold_nothing(image, what):
     ("/etc/openvpn/server.conf", "key server.key\n"),
     ("/etc/NetworkManager/system-connections/x", "[wifi-security]\npsk-flags=1\n"),
     ("/etc/netplan/60-x.yaml", "network:\n  version: 2\n"),
-    ("/etc/cloud/cloud.cfg", "users:\n - default\nlock_passwd: True\nssh_pwauth: false\n"),
-    ("/etc/cloud/cloud.cfg.d/x.cfg", "# password: x\nssh_authorized_keys: []\n"),
     ("/var/www/html/wp-config.php", "define( 'DB_PASSWORD', 'password_here' );\n"),
     ("/var/www/html/wp-config.php", "define( 'DB_PASSWORD', getenv('X') );\n"),
     ("/opt/app/.env", "APP_KEY=\nDB_PASSWORD=null\nTOKEN=${X}\nAPI_KEY=your-key-here\nA=1\n"),
