@@ -7,6 +7,7 @@
 # make dist ARCH=aarch64  the same in dist-aarch64/, built with zig
 # make test-packages  dist/ installed, run and removed in trees of each distribution
 # make bench     time and memory of img-check on real trees; IMG_CHECK_SH=path of DigitalOcean's script
+#                and of its search for secrets, beside grep
 
 PYTHON ?= python3
 VENV = .venv
@@ -105,6 +106,7 @@ test-packages: dist
 
 bench: venv
 	$(BIN)/python -m benchmarks.img_check
+	$(BIN)/python -m benchmarks.secrets
 
 clean:
 	rm -rf $(VENV) build dist dist-aarch64 *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from img_tools.host import Host
 from img_tools.model import (
     Finding,
+    Note,
     Platform,
     Report,
     Result,
@@ -213,12 +214,16 @@ def evaluate(host: Host, plugin: Plugin, judge: Judge = _as_found) -> Result:
     """
     start = time.monotonic()
     findings: list[Finding] = []
+    notes: list[str] = []
     broken: str | None = None
     try:
-        for finding in plugin.verb(host):
-            if not isinstance(finding, Finding):
-                raise TypeError(f"yielded {type(finding).__name__}, not a Finding")
-            findings.append(judge(plugin.id, finding.sanitised()))
+        for said in plugin.verb(host):
+            if isinstance(said, Note):
+                notes.append(printable(said.text))
+            elif isinstance(said, Finding):
+                findings.append(judge(plugin.id, said.sanitised()))
+            else:
+                raise TypeError(f"yielded {type(said).__name__}, not a Finding")
     except Skip as skip:
         if not findings:
             return _result(plugin, Status.SKIP, time.monotonic() - start, _reason(skip))
@@ -232,7 +237,8 @@ def evaluate(host: Host, plugin: Plugin, judge: Judge = _as_found) -> Result:
                  default=Status.PASS)
     if broken is not None and status is not Status.FAIL:
         status = Status.ERROR
-    return _result(plugin, status, time.monotonic() - start, broken or summary(findings), findings,
+    message = "; ".join(part for part in (broken or summary(findings), *notes) if part)
+    return _result(plugin, status, time.monotonic() - start, message, findings, notes,
                    incomplete=broken is not None and status is Status.FAIL)
 
 
@@ -264,10 +270,10 @@ def _rank(status: Status) -> int:
 
 def _result(
     plugin: Plugin, status: Status, duration: float, message: str,
-    findings: Sequence[Finding] = (), *, incomplete: bool = False,
+    findings: Sequence[Finding] = (), notes: Sequence[str] = (), *, incomplete: bool = False,
 ) -> Result:
     return Result(
         id=plugin.id, title=plugin.title, category=plugin.category, status=status,
         message=message, duration=duration, references=plugin.references,
-        findings=tuple(findings), incomplete=incomplete,
+        findings=tuple(findings), incomplete=incomplete, notes=tuple(notes),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -42,14 +42,16 @@ from img_tools.policyfile import NO_POLICY, Policy
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
+from img_tools.secrets import scan
+from img_tools.secrets.scan import Secret
 from img_tools.ssh_access import Lock
 from img_tools.ssh_store import Stored
 from img_tools.sshkeys import private as private_key
 from img_tools.sshkeys import public as public_key
 
 __all__ = ["Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock", "Mount",
-           "OsRelease", "Repository", "RootFS", "State", "Stored", "Update", "private_key",
-           "public_key"]
+           "OsRelease", "Repository", "RootFS", "Secret", "State", "Stored", "Update",
+           "private_key", "public_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +291,18 @@ class Host:
     def first_login(self) -> tuple[bashrc.Hook, ...]:
         """Programs that root's .bashrc starts at the first login."""
         return bashrc.read(self.root)
+
+    @once
+    def secrets(self) -> scan.Scan:
+        """Tokens and private keys in the files of the image, told by their own form."""
+        return scan.read(self.root, [home.path for home in self.homes], self.volatile, self._public)
+
+    def _public(self, paths: Sequence[str]) -> frozenset[str]:
+        """Those of PATHS that anybody can download: as a package brought them."""
+        try:
+            return self.packages.unmodified(paths)
+        except Undecided:  # checks of packages say so; nothing is taken for public then
+            return frozenset()
 
     def script(self, path: str) -> scripts.Script | None:
         """The script at PATH and what keeps it from running; None when there is nothing."""

@@ -205,12 +205,19 @@ def bounded(findings: Iterable[Finding], limit: int = 50) -> Iterator[Finding]:
                       line=None, account=None, package=None, evidence={"count": count})
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a check has to say that is no finding: what it did not look at, above all."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """How one check ended. `duration` is in seconds.
 
-    `incomplete` is set when it broke off after it had found a FAIL; `message` then says why.
-    Findings that are waived have no part in `status`.
+    `incomplete` is set when it broke off after it had found a FAIL; `message` then says why. It
+    ends with what `notes` say. Findings that are waived have no part in `status`.
     """
 
     id: str
@@ -222,6 +229,7 @@ class Result:
     references: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     incomplete: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def counted(self) -> tuple[Finding, ...]:

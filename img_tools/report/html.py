@@ -137,6 +137,8 @@ def _blocks(main: Element, status: Status, results: list[Result]) -> None:
         _add(block, "p", f"Wanted: {result.title}", class_="soft text")
         if trouble := words.trouble(result):
             _add(block, "p", trouble, class_="text")
+        for note in words.remarks(result):
+            _add(block, "p", f"Note: {note}", class_="text")
         for fix, findings in groupby(result.counted, lambda finding: finding.remediation):
             _findings(block, list(findings), status)
             if fix:

@@ -77,6 +77,8 @@ def _lines(result: Result) -> Iterator[str]:
     for finding, waiver in result.waived:
         yield f"waived: {words.message(finding)}"
         yield f"  because: {waiver.answer}"
+    for note in words.remarks(result):
+        yield f"note: {note}"
     if result.incomplete:
         yield words.trouble(result) or ""
     elif result.status is Status.PASS and result.message:

@@ -71,6 +71,9 @@ def _result(result: Result) -> Iterator[str]:
     if trouble := words.trouble(result):
         yield text(trouble)
         yield ""
+    for note in words.remarks(result):
+        yield text(f"Note: {note}")
+        yield ""
     counted = result.counted
     for fix, findings in groupby(counted[:SHOWN], lambda finding: finding.remediation):
         for finding in findings:

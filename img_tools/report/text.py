@@ -112,6 +112,8 @@ def _result(result: Result, style: _Style) -> Iterator[str]:
     trouble = words.trouble(result)
     if trouble and not result.incomplete:
         yield style.wrap(trouble, INDENT)
+    for note in words.remarks(result):
+        yield style.wrap(f"note: {note}", INDENT)
     counted = result.counted
     shown = counted if style.verbose else counted[:SHOWN]
     for fix, findings in groupby(shown, lambda finding: finding.remediation):

@@ -94,6 +94,12 @@ def trouble(result: Result) -> str | None:
     return result.message if result.status is Status.ERROR else None
 
 
+def remarks(result: Result) -> tuple[str, ...]:
+    """The notes of RESULT that its message or trouble() does not say already."""
+    told = result.status not in (Status.WARN, Status.FAIL) or result.incomplete
+    return () if told else result.notes
+
+
 def sorted_results(report: Report, order: tuple[Status, ...]) -> list[Result]:
     """The results of REPORT in ORDER of their status."""
     return [result for status in order for result in report.results if result.status is status]

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 from img_tools import checking
 from img_tools.host import Host
-from img_tools.model import PackageRef, Report, Skip, Status, Undecided, Waiver, fail, warn
+from img_tools.model import Note, PackageRef, Report, Skip, Status, Undecided, Waiver, fail, warn
 from img_tools.plugins import Plugin
 from img_tools.policyfile import Policy
 from img_tools.report import html, junit, markdown
@@ -51,9 +51,9 @@ def hostile(name: str) -> tuple[Plugin, ...]:
                evidence={name: name, "n": 1}, fix=name)
     others = [replace(one, status=Status.WARN, code="odd", remediation=None),
               replace(one, code="waived", path="/w")]
-    return (plugin(yields(one, *others), "fails"), plugin(yields(*others), "warns"),
+    return (plugin(yields(one, Note(name), *others), "fails"), plugin(yields(*others), "warns"),
             plugin(yields(Skip(name)), "skips"), plugin(yields(one, Undecided(name)), "breaks"),
-            plugin(yields(Undecided(name)), "lost"), plugin(yields(), "passes"),
+            plugin(yields(Undecided(name)), "lost"), plugin(yields(Note(name)), "passes"),
             plugin(yields(ValueError(name)), "defective"))
 
 
@@ -86,6 +86,15 @@ def test_nothing_but_printable_text_leaves(judged, name, form):
     assert all(line.isprintable() for line in text.split("\n"))
     text.encode("utf-8")
     assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "junit", "markdown", "html"])
+@pytest.mark.parametrize("said", [(), (warn("odd", "an odd thing"),), (Undecided("broke"),),
+                                  (fail("bad", "a bad thing"), Undecided("broke"))])
+def test_what_was_not_looked_at_is_said_whatever_the_verdict(image, form, said):
+    made = checking.report(
+        image(), [plugin(yields(Note("not searched: 2 files"), *said))], jobs=1, timeout=20)
+    assert "not searched: 2 files" in rendered(form, made)
 
 
 # -- HTML ------------------------------------------------------------------------------------------
