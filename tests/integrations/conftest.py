@@ -1,0 +1,92 @@
+"""This ring runs Packer, Fabric and Ansible with what `make dist` built, against booted containers.
+
+It needs root, what the ring of the containers needs, and iproute2.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.container import server
+from tests.container.conftest import make  # noqa: F401 - a fixture
+from tests.container.machine import Machine
+from tests.integrations import network
+from tests.integrations.network import Network
+from tests.packaging.conftest import deb, dist, single  # noqa: F401 - fixtures
+from tests.rootfs.planting import plant
+from tests.support import File
+
+PATIENCE = 300  # seconds for one run of one of them
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Host:
+    """A machine that is up and can be reached."""
+
+    box: Machine
+    address: str
+
+
+@dataclass
+class Site:
+    """The network, the machines, and the key that opens them."""
+
+    network: Network
+    key: Path
+    home: Path
+    make: Callable[[str], Machine]
+
+    def host(self, suite: str) -> Host:
+        """One more machine: SUITE, with the key in root's authorized_keys."""
+        box = self.make(suite)
+        plant(box.tree, {"/root/.ssh/authorized_keys": File(
+            self.key.with_suffix(".pub").read_text(), mode=0o600)})
+        box.boot("one", server.USER_DATA)
+        return Host(box, self.network.plug(box))
+
+    def run(self, *command: str | Path, env: dict[str, str] | None = None,
+            cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """COMMAND in the network, in a HOME of its own, however it ends."""
+        environment = {"HOME": str(self.home), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
+                       **(env or {})}
+        return subprocess.run(
+            self.network.argv(*map(str, command)), env=environment, cwd=cwd or self.home,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=PATIENCE, check=False)
+
+
+@pytest.fixture
+def site(make: Callable[[str], Machine], tmp_path: Path) -> Iterator[Site]:  # noqa: F811
+    """A network without a machine, and a home for who runs there."""
+    demand("ip")
+    key, home = tmp_path / "key", tmp_path / "home"
+    home.mkdir()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    with network.laid() as laid:
+        yield Site(laid, key, home, make)
+
+
+def demand(*tools: str) -> None:
+    """Skip unless TOOLS are installed."""
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+
+
+def secrets_of(box: Machine, words: Sequence[bytes]) -> list[str]:
+    """Every file on the disk of BOX that holds one of WORDS."""
+    found = []
+    for top in ("root", "home", "etc", "var", "tmp", "usr/local"):
+        for path in (box.tree / top).rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                data = path.read_bytes()
+                found += [str(path.relative_to(box.tree)) for word in words if word in data]
+    return found

@@ -1,0 +1,303 @@
+"""The Packer templates, run by the Packer of Debian 12 from an empty machine to a snapshot."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.container.test_life import residues
+from tests.integrations import droplets
+from tests.integrations.conftest import ROOT, Host, Site, demand, secrets_of
+from tests.rootfs import running
+
+TEMPLATES = ROOT / "integrations/packer"
+DROPLET = TEMPLATES / "droplet/droplet.pkr.hcl"
+ALL = (DROPLET, TEMPLATES / "droplet/droplet.json", TEMPLATES / "qemu/qemu.pkr.hcl")
+TOKEN = "dop_v1_" + "0123456789abcdef" * 4
+PORT = 8080
+CANARY = "canary-of-the-build"
+HASH = "$6$saltsalt$" + "q1W2e3R4" * 10 + "abcdef"
+
+Call = tuple[str, str, int, dict[str, Any]]  # method, path, status, what was sent
+
+# What a vendor's build may leave. On Debian 13 it leaves what only the vendor can mend.
+BUILD = f"""#!/bin/sh
+set -e
+test "$(id -u)" = 0
+echo "mysql -p{CANARY}" >/root/.bash_history
+echo {CANARY} >/tmp/download
+echo {CANARY} >/var/tmp/.hidden
+logger --tag build {CANARY}
+. /etc/os-release
+if [ "$VERSION_ID" = 13 ]; then
+    usermod --password '{HASH}' root
+fi
+"""
+
+
+@pytest.fixture(autouse=True)
+def _packer() -> None:
+    demand("packer", "curl", "sha256sum")
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    script = tmp_path / "build.sh"
+    script.write_text(BUILD)
+    return script
+
+
+def packer(site: Site, *args: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return site.run("packer", *args, env={"CHECKPOINT_DISABLE": "1",
+                                          "PACKER_CACHE_DIR": str(site.home / "cache"), **env})
+
+
+def variables(**settings: object) -> list[str]:
+    return [word for name, value in settings.items() for word in ("-var", f"{name}={value}")]
+
+
+# -- the templates as they are -------------------------------------------------------------------
+
+
+def test_they_are_formatted_and_valid(tmp_path):
+    env = {**os.environ, "CHECKPOINT_DISABLE": "1", "HOME": str(tmp_path),
+           "DIGITALOCEAN_ACCESS_TOKEN": TOKEN}
+    (tmp_path / "build.sh").touch()
+    subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", tmp_path / "key"], check=True)
+    for folder in ("droplet", "qemu"):
+        subprocess.run(["packer", "fmt", "-check", TEMPLATES / folder], check=True, env=env)
+    settings = variables(img_tools="x")
+    for template in ALL:
+        base = variables(base="x", base_sha256="0" * 64) if template.parent.name == "qemu" else []
+        done = subprocess.run(["packer", "validate", *settings, *base, template], cwd=tmp_path,
+                              env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_a_token_nothing_starts(tmp_path):
+    (tmp_path / "build.sh").touch()
+    done = subprocess.run(["packer", "validate", "-var", "img_tools=x", DROPLET], cwd=tmp_path,
+                          env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "api_token for auth must be specified" in done.stdout + done.stderr
+
+
+def block(template: Path) -> str:
+    """The provisioners that are to be copied into other templates."""
+    begin, end = r"\n  # The rest is img-tools", r"\n(?=\n|\}\n)"
+    (found,) = re.findall(f"{begin}.*?{end}", template.read_text(), re.S)
+    return found
+
+
+def test_the_block_to_copy_is_the_same_everywhere():
+    assert block(DROPLET) == block(ALL[2])
+    words = re.findall(r"[/.\w-]*(?:/run|sh)\b[\w/.-]*|\{\{ \.\w+ \}\}", block(DROPLET))
+    legacy = ALL[1].read_text()
+    assert [word for word in words if word.replace("${path.root}", "") not in legacy] == []
+
+
+# -- where img-tools comes from ------------------------------------------------------------------
+
+
+def fetch(target: Path, source: object, sha256: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", TEMPLATES / "fetch.sh"], capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "SOURCE": str(source), "SHA256": sha256,
+             "TARGET": str(target)})
+
+
+def test_a_file_of_the_right_checksum_is_taken(tmp_path):
+    source, target = tmp_path / "a file", tmp_path / "target"
+    source.write_bytes(b"program")
+    assert fetch(target, source, hashlib.sha256(b"program").hexdigest()).returncode == 0
+    assert target.read_bytes() == b"program"
+    assert fetch(target, source).returncode == 0
+
+
+@pytest.mark.parametrize(("source", "sha256", "said"), [
+    ("FILE", "0" * 64, "wrong checksum"),
+    ("FILE", "no checksum", "wrong checksum"),
+    ("https://127.0.0.1:9/x", "", "needs its checksum"),
+    ("https://127.0.0.1:9/x", "0" * 64, "cannot be fetched"),
+    ("http://127.0.0.1:9/x", "0" * 64, "https alone"),
+    ("/nonexistent", "", "cannot stat"),
+    ("", "", "which one"),
+])
+def test_anything_else_is_refused_and_leaves_nothing(tmp_path, source, sha256, said):
+    (tmp_path / "FILE").write_bytes(b"program")
+    place = tmp_path / "place"
+    place.mkdir()
+    done = fetch(place / "target", source.replace("FILE", str(tmp_path / "FILE")), sha256)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert list(place.iterdir()) == []
+
+
+# -- one machine, over ssh -----------------------------------------------------------------------
+
+
+def test_the_block_in_another_template(site, single, build, tmp_path):
+    """A build that passes: nothing of it is left, nor of Packer and img-tools; keys are gone."""
+    host = site.host("bookworm")
+    done = packer(site, "build", *variables(img_tools=single, img_tools_sha256=sha256(single)),
+                  *null_template(site, host, build))
+    assert done.returncode == 0, done.stdout
+    assert "img-tools: clean and checked" in done.stdout
+    report = json.loads((site.home / "report-there.json").read_text())
+    assert (report["verdict"], report["check"]["exit_code"]) == ("pass", 0)
+    assert not (host.box.tree / "root/.ssh/authorized_keys").exists()
+    assert secrets_of(host.box, [CANARY.encode(), b"img-clean"]) == []
+    assert not list(host.box.tree.glob("usr/local/bin/img-*"))
+
+
+def copied(site: Site, template: Path) -> Path:
+    """TEMPLATE where a user has it: what it makes lies beside it."""
+    place = site.home / "packer"
+    if not place.exists():
+        shutil.copytree(TEMPLATES, place)
+    return place / template.relative_to(TEMPLATES)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def null_template(site: Site, host: Host, build: Path) -> list[str]:
+    """The arguments that build a template of somebody else with the block copied into it."""
+    folder = copied(site, DROPLET).parents[1] / "mine"
+    folder.mkdir()
+    found = re.findall(r'variable "img_\w+" \{.*?\n\}\n', DROPLET.read_text(), re.S)
+    (folder / "mine.pkr.hcl").write_text("\n".join([*found, f"""
+source "null" "there" {{
+  ssh_host             = "{host.address}"
+  ssh_username         = "root"
+  ssh_private_key_file = "{site.key}"
+}}
+build {{
+  sources = ["source.null.there"]
+  provisioner "shell" {{
+    script = "{build}"
+  }}
+""", block(DROPLET), "}\n"]))
+    return [str(folder)]
+
+
+# -- Droplets, through the API -------------------------------------------------------------------
+
+
+@pytest.fixture
+def cloud(site: Site) -> Iterator[Cloud]:
+    with contextlib.ExitStack() as stack:
+        yield Cloud(site, stack)
+
+
+class Cloud:
+    """An imitation of DigitalOcean."""
+
+    def __init__(self, site: Site, stack: contextlib.ExitStack) -> None:
+        self._site, self._stack = site, stack
+        self.calls: list[Call] = []
+        self._process: subprocess.Popen[str] | None = None
+
+    def open(self, hosts: dict[str, Host]) -> None:
+        """Start it; HOSTS are the machines that become the Droplets of these images."""
+        facts = {slug: {"address": host.address, "init": host.box.leader,
+                        "off": host.box.argv("systemctl", "poweroff"),
+                        "keys": str(host.box.tree / "root/.ssh/authorized_keys")}
+                 for slug, host in hosts.items()}
+        self._process = self._stack.enter_context(subprocess.Popen(
+            self._site.network.argv(sys.executable, "-m", "tests.integrations.droplets", str(PORT),
+                                    TOKEN),
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        self._stack.callback(self._process.kill)
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(facts))
+        self._process.stdin.close()
+        assert "READY" in self._process.stdout.readline()
+
+    def close(self) -> list[Call]:
+        """Stop it; returns the calls it got."""
+        assert self._process
+        assert self._process.stdout
+        self._process.kill()
+        return [tuple(json.loads(line)) for line in self._process.stdout]
+
+
+ENDPOINT = {"DIGITALOCEAN_API_URL": f"http://{droplets.HOST}:{PORT}/",
+            "DIGITALOCEAN_ACCESS_TOKEN": TOKEN}
+
+
+def test_of_several_images_those_that_pass_are_snapshotted(site, cloud, single, build):
+    """The template in HCL. The second image fails by a password that only people can judge."""
+    hosts = {"debian-12-x64": site.host("bookworm"), "ubuntu-24-04-x64": site.host("trixie")}
+    for host in hosts.values():
+        (host.box.tree / "root/.ssh/authorized_keys").unlink()
+    cloud.open(hosts)
+    done = packer(site, "build", "-color=false", "-except=digitalocean.rockylinux-9",
+                  *variables(img_tools=single, build_script=build), copied(site, DROPLET),
+                  **ENDPOINT)
+    assert done.returncode == 1, done.stdout
+    assert "img-tools: FAIL: do not publish" in done.stdout
+    assert TOKEN not in done.stdout
+    calls = cloud.close()
+    assert snapshots(calls) == {"debian-12-x64"}
+    assert {path for method, path, *_ in calls if method == "DELETE"} >= {
+        "/v2/droplets/1", "/v2/droplets/2", "/v2/account/keys/1", "/v2/account/keys/2"}
+    assert {status for *_, status, _ in calls} <= {200, 201, 202, 204}
+    manifest = json.loads((site.home / "manifest.json").read_text())
+    assert [one["artifact_id"] for one in manifest["builds"]] == ["nyc3:100"]
+
+    assert verdicts(site) == {"debian-12": ("pass", []), "ubuntu-24-04": ("fail", ["passwords"])}
+    passed = hosts["debian-12-x64"].box
+    passed.wait_off()
+    assert secrets_of(passed, [CANARY.encode(), b"img-clean"]) == []
+    assert residues(running.check(passed.tree, "--no-refresh").report) == []
+
+
+def snapshots(calls: list[Call]) -> set[str]:
+    """The images of the Droplets of which a snapshot was taken."""
+    images = [sent["image"] for _, path, _, sent in calls if path == "/v2/droplets"]
+    order = ["debian-12-x64", "ubuntu-24-04-x64", "rockylinux-9-x64"]
+    numbers = [int(path.split("/")[3]) for _, path, _, sent in calls
+               if path.endswith("/actions") and sent.get("type") == "snapshot"]
+    found = {order[number - 1] for number in numbers}
+    assert found <= {*images}
+    return found
+
+
+def verdicts(site: Site) -> dict[str, tuple[str, list[str]]]:
+    """What the reports that Packer downloaded say: verdict and failed checks."""
+    found = {}
+    for path in site.home.glob("report-*.json"):
+        check = json.loads(path.read_text())["check"]
+        found[path.stem.removeprefix("report-")] = (
+            json.loads(path.read_text())["verdict"],
+            [one["id"] for one in check["checks"] if one["status"] == "fail"])
+    return found
+
+
+def test_the_legacy_template(site, cloud, deb, build):
+    """The template in JSON, with the package instead of the single file, on Debian 12."""
+    host = site.host("bookworm")
+    cloud.open({"debian-12-x64": host})
+    done = packer(site, "build", "-color=false", "-only=debian-12", *variables(
+        img_tools=deb, img_tools_sha256=sha256(deb), build_script=build), copied(site, ALL[1]),
+        **ENDPOINT)
+    assert done.returncode == 0, done.stdout
+    assert TOKEN not in done.stdout
+    assert snapshots(cloud.close()) == {"debian-12-x64"}
+    assert verdicts(site) == {"debian-12": ("pass", [])}
+    assert secrets_of(host.box, [CANARY.encode(), b"img-tools"]) == []
