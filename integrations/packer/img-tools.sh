@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs on the build machine as root, after every other provisioner: installs /run/img-tools/program,
+# Runs on the build machine as root, after every other provisioner: installs /run/img-tools.upload,
 # cleans, checks and, if all is well, takes img-tools out again.
 #
 #   IMG_CLEAN_OPTIONS  more options of img-clean, such as "--skip do-agent"
@@ -8,9 +8,11 @@
 # It ends with 0 whatever the verdict, so that Packer goes on and downloads the report; the code
 # that counts is in /run/img-tools/exit-code. Until then that holds 3: nothing was decided.
 set -eu
-umask 077
+rm -rf /run/img-tools # of a build that is repeated
+mkdir -m 700 /run/img-tools
 cd /run/img-tools
 echo 3 >exit-code
+mv ../img-tools.upload program
 
 case $(od -A n -t x1 -N 4 program | tr -d ' ') in
 213c6172) dpkg --install program ;;

@@ -15,7 +15,18 @@ from tests.rootfs.debrepo import Key
 
 
 @pytest.fixture(scope="session")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Machine]]:
+def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Key]:
+    """The key that signs the archives of the machines."""
+    made = Key.make(tmp_path_factory.mktemp("key") / "gpg")
+    yield made
+    subprocess.run(["gpgconf", "--homedir", str(made.home), "--kill", "all"], check=False,
+                   capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def make(
+    tmp_path_factory: pytest.TempPathFactory, key: Key
+) -> Iterator[Callable[[str], Machine]]:
     """make("bookworm") -> a new server of that release, without power; all go at the end."""
     try:
         machine.demand()
@@ -23,10 +34,6 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], M
     except trees.Unavailable as why:
         pytest.skip(str(why))
     with contextlib.ExitStack() as stack:
-        key = Key.make(tmp_path_factory.mktemp("key") / "gpg")
-        stack.callback(subprocess.run, ["gpgconf", "--homedir", str(key.home), "--kill", "all"],
-                       check=False, capture_output=True)
-
         def made(suite: str) -> Machine:
             place = tmp_path_factory.mktemp(f"{suite}-server")
             (place / "lent").mkdir()

@@ -55,6 +55,12 @@ def prepare(tree: Path, suite: str, key: Key) -> None:
     """Make TREE, of SUITE, a server whose one pending update lies in an archive of its own."""
     chroot(tree, "ufw", "allow", "OpenSSH")  # before it is enabled, or it would set to work
     plant(tree, PRODUCT)
+    offer_update(tree, suite, key)
+    chroot(tree, "useradd", "--create-home", "--shell", "/bin/bash", "anna")
+
+
+def offer_update(tree: Path, suite: str, key: Key) -> None:
+    """Give TREE archives of its own, one update pending, in place of those on the network."""
     shutil.copy(key.public, tree / "etc/apt/toy.gpg")
     main = Archive(tree / "srv/archive/main", suite, Origin="Debian", Label="Debian",
                    Suite="stable")
@@ -72,7 +78,6 @@ def prepare(tree: Path, suite: str, key: Key) -> None:
     deb = build_deb(tree, "toy", "1.0")
     chroot(tree, "dpkg", "--install", f"/{deb.name}")
     deb.unlink()
-    chroot(tree, "useradd", "--create-home", "--shell", "/bin/bash", "anna")
 
 
 def soil(box: Machine) -> None:

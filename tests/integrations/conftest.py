@@ -5,6 +5,7 @@ It needs root, what the ring of the containers needs, and iproute2.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.container import server
-from tests.container.conftest import make  # noqa: F401 - a fixture
+from tests.container.conftest import key, make  # noqa: F401 - fixtures
 from tests.container.machine import Machine
 from tests.integrations import network
+from tests.integrations.cloud import Cloud
 from tests.integrations.network import Network
 from tests.packaging.conftest import deb, dist, single  # noqa: F401 - fixtures
 from tests.rootfs.planting import plant
@@ -52,26 +54,39 @@ class Site:
         box.boot("one", server.USER_DATA)
         return Host(box, self.network.plug(box))
 
-    def run(self, *command: str | Path, env: dict[str, str] | None = None,
-            cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """COMMAND in the network, in a HOME of its own, however it ends."""
+    def run(self, *command: str | Path, env: dict[str, str] | None = None
+            ) -> subprocess.CompletedProcess[str]:
+        """COMMAND in the network and in a HOME of its own, however it ends."""
+        with self.start(*command, env=env) as process:
+            shown, _ = process.communicate(timeout=PATIENCE)
+        return subprocess.CompletedProcess(command, process.returncode, shown)
+
+    def start(self, *command: str | Path, env: dict[str, str] | None = None
+              ) -> subprocess.Popen[str]:
+        """COMMAND, under way."""
         environment = {"HOME": str(self.home), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
                        **(env or {})}
-        return subprocess.run(
-            self.network.argv(*map(str, command)), env=environment, cwd=cwd or self.home,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=PATIENCE, check=False)
+        return subprocess.Popen(
+            self.network.argv(*map(str, command)), env=environment, cwd=self.home,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 @pytest.fixture
 def site(make: Callable[[str], Machine], tmp_path: Path) -> Iterator[Site]:  # noqa: F811
     """A network without a machine, and a home for who runs there."""
     demand("ip")
-    key, home = tmp_path / "key", tmp_path / "home"
+    opener, home = tmp_path / "opener", tmp_path / "home"
     home.mkdir()
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(opener)], check=True)
     with network.laid() as laid:
-        yield Site(laid, key, home, make)
+        yield Site(laid, opener, home, make)
+
+
+@pytest.fixture
+def cloud(site: Site) -> Iterator[Cloud]:
+    """DigitalOcean, before it has a Droplet."""
+    with contextlib.ExitStack() as stack:
+        yield Cloud(site.network, stack)
 
 
 def demand(*tools: str) -> None:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.container.server import HASH
 from tests.container.test_life import residues
-from tests.integrations import droplets
+from tests.integrations.cloud import ENDPOINT, TOKEN, Call
 from tests.integrations.conftest import ROOT, Host, Site, demand, secrets_of
 from tests.rootfs import running
 
 TEMPLATES = ROOT / "integrations/packer"
 DROPLET = TEMPLATES / "droplet/droplet.pkr.hcl"
 ALL = (DROPLET, TEMPLATES / "droplet/droplet.json", TEMPLATES / "qemu/qemu.pkr.hcl")
-TOKEN = "dop_v1_" + "0123456789abcdef" * 4
-PORT = 8080
 CANARY = "canary-of-the-build"
-HASH = "$6$saltsalt$" + "q1W2e3R4" * 10 + "abcdef"
 
-Call = tuple[str, str, int, dict[str, Any]]  # method, path, status, what was sent
 
 # What a vendor's build may leave. On Debian 13 it leaves what only the vendor can mend.
 BUILD = f"""#!/bin/sh
@@ -195,49 +188,6 @@ build {{
 
 
 # -- Droplets, through the API -------------------------------------------------------------------
-
-
-@pytest.fixture
-def cloud(site: Site) -> Iterator[Cloud]:
-    with contextlib.ExitStack() as stack:
-        yield Cloud(site, stack)
-
-
-class Cloud:
-    """An imitation of DigitalOcean."""
-
-    def __init__(self, site: Site, stack: contextlib.ExitStack) -> None:
-        self._site, self._stack = site, stack
-        self.calls: list[Call] = []
-        self._process: subprocess.Popen[str] | None = None
-
-    def open(self, hosts: dict[str, Host]) -> None:
-        """Start it; HOSTS are the machines that become the Droplets of these images."""
-        facts = {slug: {"address": host.address, "init": host.box.leader,
-                        "off": host.box.argv("systemctl", "poweroff"),
-                        "keys": str(host.box.tree / "root/.ssh/authorized_keys")}
-                 for slug, host in hosts.items()}
-        self._process = self._stack.enter_context(subprocess.Popen(
-            self._site.network.argv(sys.executable, "-m", "tests.integrations.droplets", str(PORT),
-                                    TOKEN),
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-        self._stack.callback(self._process.kill)
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(facts))
-        self._process.stdin.close()
-        assert "READY" in self._process.stdout.readline()
-
-    def close(self) -> list[Call]:
-        """Stop it; returns the calls it got."""
-        assert self._process
-        assert self._process.stdout
-        self._process.kill()
-        return [tuple(json.loads(line)) for line in self._process.stdout]
-
-
-ENDPOINT = {"DIGITALOCEAN_API_URL": f"http://{droplets.HOST}:{PORT}/",
-            "DIGITALOCEAN_ACCESS_TOKEN": TOKEN}
 
 
 def test_of_several_images_those_that_pass_are_snapshotted(site, cloud, single, build):

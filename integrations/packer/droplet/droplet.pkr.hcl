@@ -87,20 +87,16 @@ build {
     ]
     script = "${path.root}/../fetch.sh"
   }
-  provisioner "shell" {
-    inline        = ["mkdir -p -m 700 /run/img-tools"]
-    remote_folder = "/run"
-  }
   provisioner "file" {
     source      = "${path.root}/.img-tools"
-    destination = "/run/img-tools/program"
+    destination = "/run/img-tools.upload"
     generated   = true
   }
   provisioner "shell" {
     script           = "${path.root}/../img-tools.sh"
     environment_vars = ["IMG_CLEAN_OPTIONS=${var.img_clean_options}"]
     remote_folder    = "/run"
-    execute_command  = "{{ .Vars }} sh {{ .Path }}" # in /run nothing may be executed itself
+    execute_command  = "{{ .Vars }} sh {{ .Path }}" # /run may be mounted noexec
   }
   provisioner "file" {
     direction   = "download"

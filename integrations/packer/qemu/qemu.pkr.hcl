@@ -61,14 +61,14 @@ source "qemu" "image" {
   memory           = 1024
   cpus             = 2
   headless         = true
-  boot_wait        = "0s"
+  boot_wait        = "1s"
   net_device       = "virtio-net"
   disk_discard     = "unmap"
   disk_interface   = "virtio"
   http_directory   = "seed"
   qemuargs = [
     ["-cpu", "max"],
-    ["-smbios", "type=1,serial=ds=nocloud;s=http://{{ .HTTPIP }}:{{ .HTTPPort }}/"],
+    ["-smbios", "type=1,serial=ds=nocloud-net;s=http://{{ .HTTPIP }}:{{ .HTTPPort }}/"],
   ]
   ssh_username         = "root"
   ssh_private_key_file = "key"
@@ -97,20 +97,16 @@ build {
     ]
     script = "${path.root}/../fetch.sh"
   }
-  provisioner "shell" {
-    inline        = ["mkdir -p -m 700 /run/img-tools"]
-    remote_folder = "/run"
-  }
   provisioner "file" {
     source      = "${path.root}/.img-tools"
-    destination = "/run/img-tools/program"
+    destination = "/run/img-tools.upload"
     generated   = true
   }
   provisioner "shell" {
     script           = "${path.root}/../img-tools.sh"
     environment_vars = ["IMG_CLEAN_OPTIONS=${var.img_clean_options}"]
     remote_folder    = "/run"
-    execute_command  = "{{ .Vars }} sh {{ .Path }}" # in /run nothing may be executed itself
+    execute_command  = "{{ .Vars }} sh {{ .Path }}" # /run may be mounted noexec
   }
   provisioner "file" {
     direction   = "download"
