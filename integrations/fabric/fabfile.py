@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from digitalocean import Account, ApiError
+from droplets import Account, ApiError
 from fabric import Connection, Result, ThreadingGroup, task
 from fabric.exceptions import GroupException
 from invoke.context import Context
@@ -157,8 +157,9 @@ def _name(machine: Connection) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = text.split("\n")
-    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+    """The last line of TEXT that says something, without what moves the cursor."""
+    line = next((line for line in reversed(text.split("\n")) if line.strip()), "")
+    return "".join(char for char in line.strip()[:200] if char.isprintable())
 
 
 # -- machines ------------------------------------------------------------------------------------

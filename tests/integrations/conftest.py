@@ -21,7 +21,16 @@ from tests.container.machine import Machine
 from tests.integrations import network
 from tests.integrations.cloud import Cloud
 from tests.integrations.network import Network
-from tests.packaging.conftest import deb, dist, single  # noqa: F401 - fixtures
+from tests.packaging.conftest import (  # noqa: F401 - fixtures
+    _trees,
+    deb,
+    dist,
+    rocky,
+    rpm,
+    rpm_key,
+    single,
+    tree,
+)
 from tests.rootfs.planting import plant
 from tests.support import File
 

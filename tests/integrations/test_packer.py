@@ -16,6 +16,7 @@ from tests.container.server import HASH
 from tests.container.test_life import residues
 from tests.integrations.cloud import ENDPOINT, TOKEN, Call
 from tests.integrations.conftest import ROOT, Host, Site, demand, secrets_of
+from tests.packaging.support import inside
 from tests.rootfs import running
 
 TEMPLATES = ROOT / "integrations/packer"
@@ -136,6 +137,35 @@ def test_anything_else_is_refused_and_leaves_nothing(tmp_path, source, sha256, s
     assert done.returncode == 1
     assert said in done.stderr
     assert list(place.iterdir()) == []
+
+
+# -- the scripts of the build machine ------------------------------------------------------------
+
+ONCE = """
+cp /srv/upload /run/img-tools.upload
+PATH=/usr/sbin:/usr/bin:/sbin:/bin IMG_CLEAN_OPTIONS='--only mail-and-spools' sh /srv/img-tools.sh
+sh /srv/verdict.sh || echo "verdict $?"
+ls /run/img-tools
+"""
+
+
+def test_the_rpm_on_an_el_system(rocky, rpm):
+    """What fails leaves the report, and img-tools where it is."""
+    shutil.copy(rpm, rocky.tree / "srv/upload")
+    for name in ("img-tools.sh", "verdict.sh"):
+        shutil.copy(TEMPLATES / name, rocky.tree / "srv")
+    shown = inside(rocky.tree, "sh", "-euc", ONCE)
+    assert "verdict 1\nexit-code\nreport.json\n" in shown
+    assert "img-tools-" in rocky.chroot("rpm", "-q", "img-tools")
+
+
+def test_what_is_no_program_stops_the_build(tree):
+    top = tree("bookworm")
+    (top / "srv/upload").write_text("<html>404 Not Found</html>")
+    for name in ("img-tools.sh", "verdict.sh"):
+        shutil.copy(TEMPLATES / name, top / "srv")
+    shown = inside(top, "sh", "-c", f"{ONCE}\ntrue")
+    assert "verdict 3\nexit-code\nprogram\n" in shown
 
 
 # -- one machine, over ssh -----------------------------------------------------------------------

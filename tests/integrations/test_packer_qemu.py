@@ -33,7 +33,7 @@ def base(key: Key, tmp_path: Path) -> Path:
     image = tmp_path / "cloud.raw"
     with trees.copy(trees.pristine("bookworm", "droplet-bookworm"), tmp_path) as tree:
         disk.system(tree)
-        server.offer_update(tree, "bookworm", key)
+        server.archives(tree, "bookworm", key)
         chroot(tree, "ufw", "allow", "OpenSSH")
         plant(tree, {
             "/etc/ufw/ufw.conf": Edit("^ENABLED=no", "ENABLED=yes"),

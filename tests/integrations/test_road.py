@@ -36,10 +36,11 @@ def test_the_way_by_hand(site, single, suite):
     })
     shutil.copy(single, box.tree / "usr/local/bin/img-check")
     box.run("userdel", "--remove", "anna")
+    login = ("env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "bash")
     for block in typed():
-        shown = box.run("bash", "-euc", block)
+        shown = box.run(*login, "-euc", block)
     assert "actions planned. Nothing was changed" in shown
-    box.run("sh", "-c", FINAL, check=False)
+    box.run(*login, "-c", FINAL, check=False)
     box.wait_off()
     assert not list(box.tree.glob("usr/local/bin/img-*"))
     left = running.check(box.tree, "--no-refresh")
