@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 API = "https://api.digitalocean.com/"
@@ -31,7 +31,7 @@ class ApiError(Exception):
 class Account:
     """Whoever has the TOKEN."""
 
-    token: str
+    token: str = field(repr=False)
     api: str = API
 
     @classmethod

@@ -213,10 +213,13 @@ class Fleet:
             self.rows[machine] = verdict(machine, result)
 
     def tidy(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind, and leave."""
         judged = dict(self.rows)
         self._run(f"rm -rf {STAGE}")
         self.rows |= judged  # what is lost after its verdict keeps that
+        for machine in self._left:
+            machine.close()
+        self._left = []
 
     def finish(self) -> None:
         """Tidy up, print the table and end with the exit code of all."""

@@ -7,7 +7,12 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,7 +26,8 @@ from tests.rootfs import running
 
 TEMPLATES = ROOT / "integrations/packer"
 DROPLET = TEMPLATES / "droplet/droplet.pkr.hcl"
-ALL = (DROPLET, TEMPLATES / "droplet/droplet.json", TEMPLATES / "qemu/qemu.pkr.hcl")
+LEGACY = TEMPLATES / "droplet/droplet.json"
+QEMU = TEMPLATES / "qemu/qemu.pkr.hcl"
 CANARY = "canary-of-the-build"
 
 
@@ -72,8 +78,8 @@ def test_they_are_formatted_and_valid(tmp_path):
     for folder in ("droplet", "qemu"):
         subprocess.run(["packer", "fmt", "-check", TEMPLATES / folder], check=True, env=env)
     settings = variables(img_tools="x")
-    for template in ALL:
-        base = variables(base="x", base_sha256="0" * 64) if template.parent.name == "qemu" else []
+    for template in (DROPLET, LEGACY, QEMU):
+        base = variables(base="x", base_sha256="0" * 64) if template == QEMU else []
         done = subprocess.run(["packer", "validate", *settings, *base, template], cwd=tmp_path,
                               env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -96,20 +102,19 @@ def block(template: Path) -> str:
 
 
 def test_the_block_to_copy_is_the_same_everywhere():
-    assert block(DROPLET) == block(ALL[2])
-    words = re.findall(r"[/.\w-]*(?:/run|sh)\b[\w/.-]*|\{\{ \.\w+ \}\}", block(DROPLET))
-    legacy = ALL[1].read_text()
-    assert [word for word in words if word.replace("${path.root}", "") not in legacy] == []
+    assert block(DROPLET) == block(QEMU)
 
 
 # -- where img-tools comes from ------------------------------------------------------------------
 
 
-def fetch(target: Path, source: object, sha256: str = "") -> subprocess.CompletedProcess[str]:
+def fetch(
+    target: Path, source: object, sha256: str = "", **env: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", TEMPLATES / "fetch.sh"], capture_output=True, text=True, check=False,
         env={"PATH": os.environ["PATH"], "SOURCE": str(source), "SHA256": sha256,
-             "TARGET": str(target)})
+             "TARGET": str(target), **env})
 
 
 def test_a_file_of_the_right_checksum_is_taken(tmp_path):
@@ -120,13 +125,44 @@ def test_a_file_of_the_right_checksum_is_taken(tmp_path):
     assert fetch(target, source).returncode == 0
 
 
+@pytest.fixture
+def site_with_tls(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The URL of a file "program" that holds that word, and the certificate to trust."""
+    demand("openssl")
+    place, key, certificate = tmp_path / "www", tmp_path / "tls.key", tmp_path / "tls.pem"
+    place.mkdir()
+    (place / "program").write_bytes(b"program")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(place))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://127.0.0.1:{server.server_port}/program", certificate
+        server.shutdown()
+
+
+def test_a_url_is_fetched_and_compared(tmp_path, site_with_tls):
+    url, certificate = site_with_tls
+    right, target = hashlib.sha256(b"program").hexdigest(), tmp_path / "target"
+    trust = {"CURL_CA_BUNDLE": str(certificate)}
+    assert fetch(target, url, "0" * 64, **trust).returncode == 1
+    assert fetch(target, url, right).returncode == 1, "nobody vouches for the certificate"
+    assert not target.exists()
+    assert fetch(target, url, right, **trust).returncode == 0
+    assert target.read_bytes() == b"program"
+
+
 @pytest.mark.parametrize(("source", "sha256", "said"), [
     ("FILE", "0" * 64, "wrong checksum"),
     ("FILE", "no checksum", "wrong checksum"),
     ("https://127.0.0.1:9/x", "", "needs its checksum"),
     ("https://127.0.0.1:9/x", "0" * 64, "cannot be fetched"),
     ("http://127.0.0.1:9/x", "0" * 64, "https alone"),
-    ("/nonexistent", "", "cannot stat"),
+    ("FILE.gone", "", "cannot stat"),
     ("", "", "which one"),
 ])
 def test_anything_else_is_refused_and_leaves_nothing(tmp_path, source, sha256, said):
@@ -278,7 +314,7 @@ def test_the_legacy_template(site, cloud, deb, build):
     host = site.host("bookworm")
     cloud.open({"debian-12-x64": host})
     done = packer(site, "build", "-color=false", "-only=debian-12", *variables(
-        img_tools=deb, img_tools_sha256=sha256(deb), build_script=build), copied(site, ALL[1]),
+        img_tools=deb, img_tools_sha256=sha256(deb), build_script=build), copied(site, LEGACY),
         **ENDPOINT)
     assert done.returncode == 0, done.stdout
     assert TOKEN not in done.stdout

@@ -11,7 +11,7 @@ import pytest
 
 from tests.container import server
 from tests.integrations.conftest import Site, demand
-from tests.integrations.test_packer import ALL, copied, packer, sha256, variables
+from tests.integrations.test_packer import QEMU, copied, packer, sha256, variables
 from tests.rootfs import trees
 from tests.rootfs.clean import chroot
 from tests.rootfs.debrepo import Key
@@ -55,7 +55,7 @@ def test_an_image_is_made_offline(site: Site, base: Path, single: Path) -> None:
 
     done = packer(site, "build", "-color=false", *variables(
         base=base, base_sha256=sha256(base), accelerator="tcg", img_tools=single),
-        copied(site, ALL[2]))
+        copied(site, QEMU))
     assert done.returncode == 0, done.stdout
     report = json.loads((site.home / "report-image.json").read_text())
     assert (report["verdict"], report["check"]["exit_code"]) == ("pass", 0)
