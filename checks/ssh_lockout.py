@@ -3,8 +3,9 @@
 A template may lock SSH until its first boot is done, with `Match User root` and ForceCommand in
 sshd_config: then an executable script in /var/lib/cloud/scripts must take the lock away, or no
 customer ever gets in. Besides ForceCommand the check reads AllowUsers, DenyUsers and their groups,
-PermitRootLogin, PubkeyAuthentication, ListenAddress, Port, /etc/nologin, /etc/hosts.deny, the shell
-and the permissions of the home. The owner's key goes to root, and to the default user of cloud.cfg.
+PermitRootLogin, PubkeyAuthentication, RevokedKeys (whose missing file refuses every key),
+ListenAddress, Port, /etc/nologin, /etc/hosts.deny, the shell and the permissions of the home. The
+owner's key goes to root, and to the default user of cloud.cfg.
 
 A script counts when it can run and names the directive or the file; that it does the right thing
 cannot be told by reading, so try a clone. One that is not executable is passed over in silence.

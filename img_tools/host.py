@@ -127,6 +127,14 @@ class Host:
                  if mount.kind in mounts.MEMORY | mounts.NETWORK}
         return frozenset(found - {os.stat(self.root.top).st_dev})
 
+    def partitions(self, base: str) -> frozenset[str]:
+        """Directories below BASE where another disk of the image is mounted; walks end there."""
+        try:
+            place = self.root.resolve(base)
+        except LinkLoop:
+            return frozenset()
+        return frozenset(mounts.partitions(self.root.top, place))
+
     @cached_property
     def boot_id(self) -> str:
         """The id of the running system's boot, "" for a mounted image."""

@@ -170,7 +170,9 @@ def _sources(host: Host, rules: tuple[_Rule, ...]) -> Iterator[Iterator[Match | 
     """One iterator for each place to look at: a tree, a directory, a pattern, a home."""
     deep = sorted((rule for rule in rules if rule.deep), key=lambda rule: str(rule.base))
     for base, group in groupby(deep, key=lambda rule: str(rule.base)):
-        yield _listed(host, base, tuple(group), deep=True)
+        rows = tuple(group)
+        for place in (base, *sorted(host.partitions(base))):
+            yield _listed(host, place, rows, deep=True)
     at_home = [rule for rule in rules if rule.row.pattern.startswith("~/")]
     seen: set[str] = set()
     for rule in rules:

@@ -12,6 +12,7 @@ NETWORK = frozenset({
     "9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs", "vboxsf",
     "virtiofs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs",
 })
+DISK = frozenset({"btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "vfat", "xfs", "zfs"})
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
@@ -66,6 +67,21 @@ def foreign(top: str) -> Mapping[str, str]:
         if mount.place != top and _within(mount.place, top) and mount.device in outside
         and not (mount.device == own.device and _within(mount.root, os.path.normpath(image)))
     }
+
+
+def partitions(top: str, base: str) -> Iterator[str]:
+    """Paths in the image at TOP, below BASE, where another disk of the image's own is mounted.
+
+    Hardened images give /var/log/audit a partition, which no walk from /var/log enters.
+    """
+    mounted, inside = read(), os.path.normpath(f"{top}/{base}")
+    around = [mount for mount in mounted if _within(inside, mount.place)]
+    own = max(around, key=lambda mount: len(mount.place)).device if around else None
+    others = foreign(top)
+    for mount in mounted:
+        if (mount.kind in DISK and mount.device != own and mount.id not in others
+                and mount.place != inside and _within(mount.place, inside)):
+            yield f"/{os.path.relpath(mount.place, top)}"
 
 
 def _within(path: str, base: str) -> bool:

@@ -115,6 +115,11 @@ class Access:
             yield replace(lock, certain=lock.certain and not passwords)
         yield from self._values(login, "AuthorizedKeysFile", ("none",), "no-authorized-keys",
                                 "no file of authorized keys is read")
+        for found in self._config.effective("RevokedKeys", login.name, login.groups):
+            path = found.directive.args[0]
+            if path.lower() != "none" and not self._root.is_file(path):
+                yield _lock(found.directive, "revoked-keys",
+                            f"no key is accepted while {path} is missing", found.certain)
         yield from self._account(login)
 
     def _forced(self, login: Login) -> Iterator[Lock]:
@@ -225,7 +230,8 @@ class Access:
 
 _SPELLED = {word.lower(): word for word in (
     "ForceCommand", "PermitRootLogin", "RefuseConnection", "DenyUsers", "DenyGroups", "AllowUsers",
-    "AllowGroups", "PubkeyAuthentication", "AuthorizedKeysFile", "AddressFamily", "ListenAddress")}
+    "AllowGroups", "PubkeyAuthentication", "AuthorizedKeysFile", "AddressFamily", "ListenAddress",
+    "RevokedKeys")}
 
 
 def _lock(item: Directive, code: str, why: str, certain: bool = True) -> Lock:

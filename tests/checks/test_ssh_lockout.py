@@ -122,6 +122,7 @@ def test_a_lock_in_a_drop_in_is_lifted_by_removing_that(image):
     "Match Address 10.0.0.0/8\nPasswordAuthentication yes\n", "Port 22\nPort 2222\n",
     "ListenAddress 0.0.0.0\n", "ListenAddress 10.0.0.5\nListenAddress 0.0.0.0:22\n",
     "AuthorizedKeysFile /etc/ssh/keys/%u\n", "AddressFamily inet\n",
+    "RevokedKeys none\n", "RevokedKeys /etc/group\n",
 ])
 def test_what_keeps_nobody_out(image, config):
     assert lockout(image, config) == []
@@ -141,6 +142,7 @@ def test_what_keeps_nobody_out(image, config):
     ("PubkeyAuthentication no\nPasswordAuthentication no\n", "no-public-keys"),
     ("AuthorizedKeysFile none\n", "no-authorized-keys"),
     ("RefuseConnection yes\n", "refuse-connection"),
+    ("RevokedKeys /etc/ssh/revoked_keys\n", "revoked-keys"),
     ("ListenAddress 10.0.0.5\n", "listen-address"), ("ListenAddress 127.0.0.1:22\n",
                                                      "listen-address"),
     ("ListenAddress ::\n", "listen-address"), ("ListenAddress [2001:db8::1]:22\n",

@@ -45,3 +45,24 @@ def test_of_the_running_system_all_is_its_own(foreign):
 
 def test_without_proc_nothing_is_mounted(foreign):
     assert foreign("/mnt/i") == {}
+
+
+AUDIT = "40 20 8:3 / /mnt/i/var/log/audit rw - ext4 /dev/sda3 rw"
+
+
+@pytest.mark.parametrize(("lines", "expected"), [
+    ([AUDIT], {"/var/log/audit"}),
+    ([AUDIT, "41 40 8:4 / /mnt/i/var/log/audit/old rw - xfs x rw"],
+     {"/var/log/audit", "/var/log/audit/old"}),
+    (["40 20 8:3 / /mnt/i/var/log rw - ext4 /dev/sda3 rw"], set()),  # where a walk begins
+    (["40 20 8:3 / /mnt/i/var/logs/audit rw - ext4 /dev/sda3 rw"], set()),
+    (["40 20 8:1 /srv /mnt/i/var/log/app rw - ext4 /dev/sda1 rw"], set()),  # walked into as it is
+    (["40 20 0:9 / /mnt/i/var/log/app rw - tmpfs x rw"], set()),
+    (["40 20 0:9 / /mnt/i/var/log/app rw - fuse.x x rw"], set()),  # of any user, without end
+    (["40 20 8:9 / /srv/logs rw - ext4 x rw", "41 20 8:9 / /mnt/i/var/log/app rw - ext4 x rw"],
+     set()),  # of this machine
+])
+def test_disks_mounted_below_are_walked_too(monkeypatch, lines, expected):
+    read = tuple(mounts._parsed([line.encode() for line in [ROOT, *lines]]))
+    monkeypatch.setattr(mounts, "read", lambda: read)
+    assert set(mounts.partitions("/mnt/i", "/var/log")) == expected

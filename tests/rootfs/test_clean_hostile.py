@@ -284,3 +284,22 @@ def test_a_full_disk_is_cleaned(tmp_path: Path) -> None:
         assert sorted(os.listdir(top / "etc")) == ["machine-id", "os-release", "passwd", "shadow"]
     finally:
         trees.unmount(top)
+
+
+def test_logs_on_a_partition_of_their_own_are_found_and_emptied(tree: Tree, tmp_path: Path) -> None:
+    """A walk enters no other file system, but hardened images mount one on /var/log/audit."""
+    top, disk = clean(tree("bookworm")), tmp_path / "audit.img"
+    place = top / "var/log/audit"
+    place.mkdir()
+    with open(disk, "wb") as file:
+        file.truncate(8 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", disk], check=True)
+    trees.mount("-o", "loop", str(disk), str(place))
+    try:
+        (place / "audit.log").write_text(CANARY)
+        (place / "audit.log.1").write_text(CANARY)
+        img_clean(top, "--yes", "--only", "logs")
+        assert sorted(os.listdir(place)) == ["audit.log", "lost+found"]
+        assert (place / "audit.log").read_bytes() == b""
+    finally:
+        trees.unmount(place)
