@@ -31,7 +31,7 @@ def base(key: Key, tmp_path: Path) -> Path:
     """A cloud image as Debian makes them, with a firewall and archives that need no network."""
     demand("packer", "qemu-system-x86_64", "qemu-img", "mke2fs", "debugfs", "sfdisk")
     image = tmp_path / "cloud.raw"
-    with trees.copy(trees.pristine("bookworm", "droplet-bookworm"), tmp_path) as tree:
+    with trees.copy(trees.pristine("bookworm", "droplet"), tmp_path) as tree:
         disk.system(tree)
         server.archives(tree, "bookworm", key)
         chroot(tree, "ufw", "allow", "OpenSSH")
