@@ -310,8 +310,11 @@ def verdicts(site: Site) -> dict[str, tuple[str, list[str]]]:
 
 
 def test_the_legacy_template(site, cloud, deb, build):
-    """The template in JSON, with the package instead of the single file, on Debian 12."""
+    """The template in JSON, with the package and a policy file, on Debian 12."""
     host = site.host("bookworm")
+    with build.open("a") as script:
+        script.write("mkdir /etc/img-tools\necho 'disabled = [\"disk-size\"]' "
+                     ">/etc/img-tools/policy.toml\n")
     cloud.open({"debian-12-x64": host})
     done = packer(site, "build", "-color=false", "-only=debian-12", *variables(
         img_tools=deb, img_tools_sha256=sha256(deb), build_script=build), copied(site, LEGACY),
@@ -320,4 +323,6 @@ def test_the_legacy_template(site, cloud, deb, build):
     assert TOKEN not in done.stdout
     assert snapshots(cloud.close()) == {"debian-12-x64"}
     assert verdicts(site) == {"debian-12": ("pass", [])}
+    report = json.loads((site.home / "report-debian-12.json").read_text())
+    assert report["check"]["run"]["left_out"] == ["disk-size"]
     assert secrets_of(host.box, [CANARY.encode(), b"img-tools"]) == []
