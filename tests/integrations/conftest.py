@@ -37,7 +37,7 @@ from tests.rootfs.el import SUITES, El, publishable
 from tests.rootfs.planting import Edit, plant
 from tests.support import File
 
-PATIENCE = 300  # seconds for one run of one of them
+PATIENCE = 900  # seconds for one run of one of them: QEMU without KVM on a busy machine
 ROOT = Path(__file__).parents[2]
 
 
