@@ -5,6 +5,7 @@
 # make lint      ruff, mypy on the built tree, shellcheck
 # make runtime   the static Python of the packages, from pinned sources: musl-tools, 3 minutes
 # make dist      dist/: .deb, .rpm, the single file, sdist, wheel, SHA256SUMS; debhelper, rpm
+# make dist ARCH=aarch64  the same in dist-aarch64/, built with zig
 # make test-packages  dist/ installed, run and removed in trees of each distribution
 # make test-integrations  Packer, Fabric and Ansible with dist/, against containers and QEMU: packer,
 #                qemu-system-x86, qemu-utils, e2fsprogs, iproute2, curl
@@ -18,9 +19,15 @@ JOBS = auto
 SHELL_FILES = .ci/run $(wildcard integrations/packer/*.sh)
 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' img_tools/__init__.py)
-RUNTIME = build/runtime
-PROGRAM = build/img-tools
-STAGE = build/stage
+ARCH = x86_64
+DEB_ARCH = $(if $(filter aarch64,$(ARCH)),arm64,amd64)
+# What is not for the machine that builds has names of its own.
+OTHER = $(if $(filter aarch64,$(ARCH)),-aarch64)
+NATIVE = build/runtime
+RUNTIME = $(NATIVE)$(OTHER)
+PROGRAM = build/img-tools$(OTHER)
+STAGE = build/stage$(OTHER)
+DIST = dist$(OTHER)
 SOURCES := $(shell find img_tools checks cleaners -name '*.py' -o -name '*.json')
 # All that is built has the time of the release, whoever builds it when.
 export SOURCE_DATE_EPOCH := $(shell date +%s -d "$$(sed -n '/^ -- .*>  /{s///p;q}' debian/changelog)")
@@ -58,12 +65,20 @@ lint: venv
 
 runtime: $(RUNTIME)/link
 
-$(RUNTIME)/link: packaging/runtime.py packaging/sources.toml $(wildcard packaging/patches/*.patch)
-	$(PYTHON) packaging/runtime.py $(RUNTIME)
+BUILT_FROM = $(addprefix packaging/,runtime.py sources.py sources.toml) \
+    $(wildcard packaging/patches/*.patch)
 
-# The hash seed shows in the order of sets, and so in the frozen code.
-$(PROGRAM): $(RUNTIME)/link packaging/link.py packaging/start.py packaging/launcher.c $(SOURCES)
-	env -i PATH="$$PATH" PYTHONHASHSEED=0 $(RUNTIME)/python -S -B packaging/link.py $(RUNTIME) $@
+$(NATIVE)/link: $(BUILT_FROM)
+	$(PYTHON) packaging/runtime.py $(NATIVE)
+
+$(NATIVE)-aarch64/link: $(NATIVE)/link
+	$(PYTHON) packaging/runtime.py $(NATIVE)-aarch64 $(NATIVE)
+
+# The hash seed shows in the order of sets, and so in the frozen code. Debug ranges are the columns
+# in tracebacks: a twentieth of the frozen code, and nobody sees them.
+$(PROGRAM): $(RUNTIME)/link $(addprefix packaging/,link.py memo.py start.py launcher.c) $(SOURCES)
+	env -i PATH="$$PATH" PYTHONHASHSEED=0 PYTHONNODEBUGRANGES=1 $(RUNTIME)/python -S -B \
+	    packaging/link.py $(RUNTIME) $@
 
 stage: $(STAGE)/usr/bin/img-check
 
@@ -72,28 +87,29 @@ $(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md | venv
 
 deb: stage
 	rm -rf build/deb
-	mkdir -p build/deb/img-tools dist
+	mkdir -p build/deb/img-tools $(DIST)
 	cp -a debian build/deb/img-tools/
-	cd build/deb/img-tools && STAGE=$(abspath $(STAGE)) dpkg-buildpackage -us -uc -b -d
-	cp build/deb/img-tools_$(VERSION)_amd64.deb dist/
+	cd build/deb/img-tools && STAGE=$(abspath $(STAGE)) \
+	    dpkg-buildpackage --host-arch $(DEB_ARCH) -us -uc -b -d
+	cp build/deb/img-tools_$(VERSION)_$(DEB_ARCH).deb $(DIST)/
 
 rpm: stage
 	rm -rf build/rpm
-	mkdir -p dist
-	rpmbuild -bb --quiet --target x86_64 --dbpath $(abspath build/rpm/db) \
+	mkdir -p $(DIST)
+	rpmbuild -bb --quiet --target $(ARCH) --dbpath $(abspath build/rpm/db) \
 	    --define '_topdir $(abspath build/rpm)' --define 'version_of_img_tools $(VERSION)' \
 	    --define 'stage $(abspath $(STAGE))' --define 'licence $(abspath LICENSE)' \
 	    --define 'packager $(shell sed -n 's/^Maintainer: //p' debian/control)' \
 	    rpm/img-tools.spec
-	cp build/rpm/RPMS/x86_64/img-tools-$(VERSION)-1.x86_64.rpm dist/
+	cp build/rpm/RPMS/$(ARCH)/img-tools-$(VERSION)-1.$(ARCH).rpm $(DIST)/
 
 dist: venv
-	rm -rf dist
+	rm -rf $(DIST)
 	$(MAKE) deb rpm
-	cp $(PROGRAM) dist/img-tools-$(VERSION)-linux-x86_64
-	$(BIN)/python -m build --outdir dist . >build/build.log || { cat build/build.log; false; }
-	$(PYTHON) packaging/repack.py dist/img_tools-$(VERSION).tar.gz
-	cd dist && sha256sum -- * >../build/SHA256SUMS && mv ../build/SHA256SUMS .
+	cp $(PROGRAM) $(DIST)/img-tools-$(VERSION)-linux-$(ARCH)
+	$(BIN)/python -m build --outdir $(DIST) . >build/build.log || { cat build/build.log; false; }
+	$(PYTHON) packaging/repack.py $(DIST)/img_tools-$(VERSION).tar.gz
+	cd $(DIST) && sha256sum -- * >../build/SHA256SUMS && mv ../build/SHA256SUMS .
 
 test-packages: dist
 	$(BIN)/pytest -n $(JOBS) --dist worksteal tests/packaging
@@ -105,5 +121,5 @@ bench: venv
 	$(BIN)/python -m benchmarks.img_check
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist dist-aarch64 *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ What cannot run there says so with `@pytest.mark.may_skip("reason")`.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Generator
 from typing import Any
 
@@ -21,6 +22,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.
     if item.get_closest_marker("may_skip") is None:
         _refuse_skip(report)
     return report
+
+
+@pytest.fixture(autouse=True)
+def _machine_stays() -> Generator[None, None, None]:
+    """Root's tests plant links to /dev/null and set modes: never that of the machine."""
+    yield
+    if os.stat("/dev/null").st_mode != stat.S_IFCHR | 0o666:
+        pytest.fail("a test, this one or one beside it, changed /dev/null of this machine")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -57,9 +57,7 @@ def main() -> int:
     args = _arguments()
     trees.demand()
     trees.own_mounts()
-    for package in ("img_tools", "checks"):  # as pip leaves an installed package
-        compileall.compile_dir(running.SOURCE / package, quiet=1)
-    compileall.compile_dir(running.built(), quiet=1)
+    compiled()
     rows: list[Row] = []
     for row in _rows(args):
         print(row, flush=True)
@@ -80,7 +78,7 @@ def _arguments() -> argparse.Namespace:
 
 def _rows(args: argparse.Namespace) -> Iterator[Row]:
     print(f"{'':10} {'':44} {'figure':>11} {'goal':>8}   ({args.rounds} rounds, median)")
-    version = _median(args.rounds * 3, lambda: _run([running.program(), "--version"]))
+    version = _median(args.rounds * 3, lambda: timed([running.program(), "--version"]))
     yield Row("", "img-check --version", version * 1e3, "ms", 80)
     for suite in args.suite or ["bookworm", "trixie"]:
         with tempfile.TemporaryDirectory() as place, \
@@ -96,10 +94,10 @@ def _rows(args: argparse.Namespace) -> Iterator[Row]:
 
 def _from_outside(name: str, tree: Path, rounds: int) -> Iterator[Row]:
     own = running.outside(tree, "--no-refresh", "--skip", ",".join(ASK_APT))
-    yield Row(name, "all checks but those that run apt, --root", _median(rounds, lambda: _run(own)),
-              "s", 0.35)
+    yield Row(name, "all checks but those that run apt, --root",
+              _median(rounds, lambda: timed(own)), "s", 0.35)
     alone = running.outside(tree, "--no-refresh")
-    yield Row(name, "all checks, --root, --no-refresh", _median(rounds, lambda: _run(alone)), "s",
+    yield Row(name, "all checks, --root, --no-refresh", _median(rounds, lambda: timed(alone)), "s",
               0.35)
     yield Row(name, "  peak memory of its process",
               running.peak_memory(tree, "--no-refresh") / MB, "MB", 60)
@@ -108,18 +106,18 @@ def _from_outside(name: str, tree: Path, rounds: int) -> Iterator[Row]:
 def _side_by_side(name: str, tree: Path, args: argparse.Namespace) -> Iterator[Row]:
     with running.inside(tree) as ours, running.inside(tree, "--no-refresh") as ours_offline:
         yield Row(name, "all checks, inside, --no-refresh",
-                  _median(args.rounds, lambda: _run(ours_offline)), "s")
+                  _median(args.rounds, lambda: timed(ours_offline)), "s")
         if not args.script:
             yield Row(name, "all checks, inside, refresh",
-                      _median(args.rounds, lambda: _run(ours)), "s")
+                      _median(args.rounds, lambda: timed(ours)), "s")
             return
         shutil.copy(args.script, tree / "run/img_check.sh")
         theirs = [*ours[:ours.index("env")], "env", "-i", "TERM=xterm", "HOME=/root",
                   "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "chroot", str(tree),
                   "bash", "/run/img_check.sh"]
-        _run(ours)  # warm: caches of files and of the mirror
-        _run(theirs)
-        pairs = [(_run(ours), _run(theirs)) for _ in range(args.rounds)]
+        timed(ours)  # warm: caches of files and of the mirror
+        timed(theirs)
+        pairs = [(timed(ours), timed(theirs)) for _ in range(args.rounds)]
     mine, other = (statistics.median(times) for times in zip(*pairs, strict=True))
     yield Row(name, "all checks, inside, refresh", mine, "s", 0.6 * other)
     yield Row(name, "img_check.sh, inside", other, "s")
@@ -131,7 +129,7 @@ def _crowded(name: str, tree: Path, rounds: int) -> Iterator[Row]:
     crowd(tree, CROWD)
     command = running.outside(tree, "--no-refresh")
     yield Row(name, f"{CROWD:,} more files, all checks, --no-refresh",
-              _median(rounds, lambda: _run(command)), "s", 3)
+              _median(rounds, lambda: timed(command)), "s", 3)
     after = running.peak_memory(tree, "--no-refresh")
     yield Row(name, "  peak memory of its process", after / MB, "MB", 60)
     yield Row(name, "  more than without them", (after - before) / MB, "MB", 6)
@@ -142,7 +140,14 @@ def _median(rounds: int, measure: Callable[[], float]) -> float:
     return statistics.median(measure() for _ in range(rounds))
 
 
-def _run(command: list[str]) -> float:
+def compiled() -> None:
+    """Compile all modules, as pip leaves an installed package."""
+    for package in ("img_tools", "checks"):
+        compileall.compile_dir(running.SOURCE / package, quiet=1)
+    compileall.compile_dir(running.built(), quiet=1)
+
+
+def timed(command: list[str]) -> float:
     """Seconds that COMMAND takes, whatever its verdict."""
     start = time.perf_counter()
     subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -5,8 +5,9 @@ directory (with `--no-refresh`: those on the disk). An update counts by the arch
 (Debian-Security, a suite named *-security, Ubuntu's ESM), on the RHEL family by the advisories that
 its repository publishes, never by its name. A fix that a later ordinary version has taken over
 counts too, and so does what a plain upgrade passes over: packages kept back, on hold, pinned,
-excluded or phased. A repository without advisories (CentOS 7, CentOS Stream) cannot prove that an
-update is no security update: there every pending update counts.
+excluded or phased. dnf and yum do not say beforehand what they would pass over: that counts as
+pending, and `dnf upgrade` names what stands in its way. A repository without advisories (CentOS 7,
+CentOS Stream) cannot prove that an update is no security update: there every pending update counts.
 
 Every clone starts with the holes of its image. While no source carries the security updates of the
 release, none is ever found pending: then this check cannot decide. `img-clean --yes --only

@@ -45,7 +45,7 @@ def check(host: Host) -> Iterator[Finding]:
 
 def _boot(host: Host) -> Iterator[Finding]:
     units = host.units
-    present = next((unit for unit in SERVICES if units.file(unit)), SERVICES[0])
+    present = next((unit for unit in SERVICES if units.state(unit) != "absent"), SERVICES[0])
     if not units.starts(*SERVICES, *SOCKETS):
         masked = [unit for unit in (*SERVICES, *SOCKETS) if units.state(unit) == "masked"]
         unit = masked[0] if masked else present

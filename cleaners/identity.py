@@ -19,7 +19,7 @@ SEED_SERVICES = ("systemd-random-seed.service", "urandom.service")
 def plan(host: Host) -> Iterator[Action]:
     """Yield the stop of the service that saves the seed, then every identity."""
     if host.live:
-        for unit in SEED_SERVICES:
-            if host.active(unit):
-                yield Run(("systemctl", "stop", unit), "would save the random seed at shutdown")
+        for command in host.services.stopping(
+                *filter(host.services.active, SEED_SERVICES)):
+            yield Run(command, "would save the random seed at shutdown")
     yield from residue.actions(host, "identity")

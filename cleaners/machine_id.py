@@ -28,7 +28,8 @@ def plan(host: Host) -> Iterator[Action]:
     found = list(residue.actions(host, "machine-id"))
     yield from found
     emptied = any(action == Truncate(PATH, action.why) for action in found)
-    if host.root.is_dir("/etc") and not emptied and not _in_order(host):
+    needed = host.root.is_dir("/etc") and not (entry is None and host.units.sysv)
+    if needed and not emptied and not _in_order(host):
         yield Write(PATH, "", 0o444, "systemd needs the file to put the new id into")
     if host.root.readlink(DBUS) is not None and host.root.resolve(DBUS) != host.root.resolve(PATH):
         yield Remove(DBUS, "a link to another id than systemd's; D-Bus makes the right one")

@@ -12,10 +12,11 @@ from img_tools.model import Undecided
 from img_tools.once import once
 from img_tools.rootfs import RootFS
 
-GRUB_CONFIG = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
+GRUB_CONFIG = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg",
+               "/boot/grub/grub.conf")  # the last is GRUB 0.97's, on CentOS 6
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)=(.*)")
-_KERNEL_LINE = re.compile(r"\s*linux(?:16|efi)?\s+\S+\s*(.*)")
-_MENU = re.compile(r"\s*(?:menuentry|submenu)\s+(.*)")
+_KERNEL_LINE = re.compile(r"\s*(?:linux(?:16|efi)?|kernel)\s+\S+\s*(.*)")
+_MENU = re.compile(r"\s*(?:menuentry|submenu|title)\s+(.*)")
 _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid",
          "PARTLABEL": "by-partlabel"}
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -79,7 +80,7 @@ class Boot:
 
     def removal(self, word: str) -> str:
         """How to remove WORD from the command line of every kernel here."""
-        if self._root.exists("/usr/sbin/grubby"):
+        if any(self._root.exists(f"{directory}/grubby") for directory in ("/usr/sbin", "/sbin")):
             return f"grubby --update-kernel=ALL --remove-args={shlex.quote(word)}"
         return f"remove {word} from /etc/default/grub and /etc/default/grub.d, then update-grub"
 

@@ -219,9 +219,10 @@ def _reason(raised: Skip | Undecided) -> str:
 
 def _defect(error: BaseException) -> str:
     """One line for whoever mends the check: what went wrong and where."""
-    where = traceback.extract_tb(error.__traceback__)[-1:]
+    # The packaged program has no lines but those of our modules and of plugins.
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.lineno]
     place = "".join(f" ({'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno})"
-                    for frame in where)
+                    for frame in lines[-1:])
     return printable(f"the check itself failed: {type(error).__name__}: {error}{place}")
 
 

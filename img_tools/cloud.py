@@ -222,7 +222,7 @@ class CloudInit:
                                f"systemctl unmask {unit}")
             elif self._state(unit) is UnitState.DISABLED:
                 yield Obstacle("unit-disabled", f"{unit} is not enabled", self._units.file(unit),
-                               f"systemctl enable {unit}")
+                               self._units.enable(unit))
         yield from self._target()
 
     def _state(self, unit: str) -> UnitState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -10,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-
-import psutil
 
 from img_tools import (
     accounts,
@@ -26,6 +23,7 @@ from img_tools import (
     packages,
     policy,
     scripts,
+    services,
     ssh_access,
     ssh_store,
     sshd,
@@ -190,6 +188,9 @@ class Host:
         if {"debian", "ubuntu"} & set(self.os_release.ids):
             allow = firewall.allow_ssh(self.ssh_ports)
             return f"{self.advice('install', 'ufw')} && {allow}ufw --force enable"
+        if self.units.sysv:
+            return (f"{self.advice('install', 'iptables')}, write /etc/sysconfig/iptables, then: "
+                    "chkconfig iptables on")
         return f"{self.advice('install', 'firewalld')} && systemctl enable --now firewalld"
 
     @once
@@ -249,27 +250,9 @@ class Host:
         return cloud.CloudInit(self.root)
 
     @property
-    def journal_on_disk(self) -> bool:
-        """True while the running journald writes below /var/log/journal."""
-        pid = self._unit("systemd-journald.service", "MainPID")
-        with contextlib.suppress(psutil.Error):
-            return pid not in ("", "0") and any(
-                file.path.startswith("/var/log/journal/")
-                for file in psutil.Process(int(pid)).open_files())
-        return False
-
-    def active(self, unit: str) -> bool:
-        """True when UNIT runs just now; without a running systemd nothing does.
-
-        A oneshot service, such as apt-daily, is "activating" for as long as it works.
-        """
-        return self._unit(unit, "ActiveState") in ("active", "reloading", "activating")
-
-    def _unit(self, unit: str, name: str) -> str:
-        """The property NAME of UNIT; "" without a running systemd."""
-        if not self.live or not self.root.is_dir("/run/systemd/system"):
-            return ""
-        return self.run("systemctl", "show", f"--property={name}", "--value", unit).stdout.strip()
+    def services(self) -> services.Services:
+        """Which services run just now; of a mounted image none does."""
+        return services.Services(self.root, self.run, live=self.live)
 
     def in_use(self, path: str) -> bool:
         """True when a running process uses PATH of the image, or anything below it."""

@@ -37,24 +37,33 @@ _RED_HAT_CACHES = ("/var/cache/dnf/*/packages/img-tools-*.rpm",
                    "/var/cache/yum/*/*/*/packages/img-tools-*.rpm",
                    "/var/lib/yum/yumdb/i/*-img-tools-*")
 
-# dnf 4 keeps why each package is there in its history, so that the file must stay. No SQLite comes
-# with us; dnf's own Python has it. VACUUM, since deleted rows stay in the file until then.
-_HISTORY = "/var/lib/dnf/history.sqlite"
+# dnf keeps in its history why each package is there (dnf 4) and how to undo a transaction, so that
+# the file must stay. No SQLite comes with us; dnf's own Python has it. VACUUM, since deleted rows
+# stay in the file until then.
 _PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3")
-_FORGET = f"""
+_FORGET = """
 import sqlite3
-base = sqlite3.connect("{_HISTORY}")
+base = sqlite3.connect("{path}")
 base.executescript('''
-    CREATE TEMP TABLE ours AS SELECT item_id FROM rpm WHERE name = "{PACKAGE}";
+    CREATE TEMP TABLE ours AS SELECT item_id FROM rpm WHERE {ours};
     DELETE FROM trans_item WHERE item_id IN ours;
     DELETE FROM rpm WHERE item_id IN ours;
     DELETE FROM item WHERE id IN ours;
-    DELETE FROM console_output WHERE line LIKE "%{PACKAGE}%";
-    UPDATE trans SET cmdline = "" WHERE cmdline LIKE "%{PACKAGE}%";
+    {more}
     VACUUM;
 ''')
 base.close()
-"""  # noqa: S608
+"""
+# {history: which packages are ours, and where else we are named}
+_HISTORIES = {
+    "/var/lib/dnf/history.sqlite": (f"name = '{PACKAGE}'", f"""
+    DELETE FROM console_output WHERE line LIKE '%{PACKAGE}%';
+    UPDATE trans SET cmdline = '' WHERE cmdline LIKE '%{PACKAGE}%';"""),  # noqa: S608
+    "/usr/lib/sysimage/libdnf5/transaction_history.sqlite": (
+        f"name_id IN (SELECT id FROM pkg_name WHERE name = '{PACKAGE}')", f"""
+    DELETE FROM pkg_name WHERE name = '{PACKAGE}';
+    UPDATE trans SET description = '' WHERE description LIKE '%{PACKAGE}%';"""),  # noqa: S608
+}
 
 
 def refusal() -> str | None:
@@ -92,8 +101,10 @@ def plan(host: Host) -> Iterator[Action]:
             ("rpm", "-e", PACKAGE), "the program is no longer needed"))
         yield Run(("rpm", "--rebuilddb"), "deleted records stay in the database until then")
         python = next(filter(host.root.exists, _PYTHONS), None)
-        if python and host.root.is_file(_HISTORY):
-            yield Run((python, "-c", _FORGET), "dnf's history tells that img-tools was here")
+        for path, (ours, more) in _HISTORIES.items():
+            if python and host.root.is_file(path):
+                yield Run((python, "-c", _FORGET.format(path=path, ours=ours, more=more)),
+                          "dnf's history tells that img-tools was here")
         yield from _found(host, _RED_HAT_CACHES)
     else:
         links = (os.path.join(os.path.dirname(program), name) for name in COMMANDS)

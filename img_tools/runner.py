@@ -54,6 +54,7 @@ class CommandError(Undecided):
             command = f"{command[:COMMAND_SHOWN]} ..."
         text = f"`{command}` {reason}"
         super().__init__(f"{text}: {tail}" if tail else text)
+        self.argv = tuple(argv)
         self.stdout = stdout
         self.stderr = stderr
 

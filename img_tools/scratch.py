@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ class Scratch:
 
     @contextlib.contextmanager
     def guard(self, directory: str, pattern: str) -> Iterator[None]:
-        """While a command runs that insists on making PATTERN in DIRECTORY and removing it again.
+        """While a command runs that makes directories PATTERN in DIRECTORY and removes them again.
 
         Its times are put back. What a killed command leaves is removed, at the latest by close().
         """
@@ -65,7 +66,8 @@ class Scratch:
         if not os.path.isdir(above):
             yield
             return
-        guarded = _Guarded(above, pattern, frozenset(os.listdir(above)), os.stat(above))
+        times = os.stat(above)  # before it is listed, which changes one of them
+        guarded = _Guarded(above, pattern, frozenset(os.listdir(above)), times)
         with self._lock:
             self._guarded.append(guarded)
         ended = False
@@ -130,7 +132,9 @@ class _Guarded:
         with contextlib.suppress(OSError):
             for name in set(os.listdir(self.above)) - self.names if left else ():
                 path = f"{self.above}/{name}"
-                if fnmatchcase(name, self.pattern) and os.lstat(path).st_uid == os.geteuid():
+                found = os.lstat(path)
+                if fnmatchcase(name, self.pattern) and stat.S_ISDIR(found.st_mode) and (
+                        found.st_uid == os.geteuid()):
                     _remove(path)
             os.utime(self.above, ns=(self.times.st_atime_ns, self.times.st_mtime_ns))
 

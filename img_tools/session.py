@@ -13,7 +13,7 @@ from img_tools import residue
 from img_tools.host import Host
 from img_tools.model import Undecided, printable
 from img_tools.plugins import Plugin
-from img_tools.runner import Runner
+from img_tools.runner import CommandMissing, Runner
 
 LOGIN_RECORDS = ("/var/log/wtmp", "/var/log/btmp", "/var/log/wtmp.db", "/var/lib/wtmpdb/wtmp.db")
 SHELLS = frozenset({"bash", "zsh", "fish", "ksh", "mksh", "tcsh"})
@@ -81,11 +81,15 @@ def power_off(run: Runner) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for path in LOGIN_RECORDS:
         with contextlib.suppress(Undecided):  # a record too many is no reason to stay on
-            run("mount", "--bind", "-o", "ro", path, path)
+            run("mount", "--bind", path, path)
+            run("mount", "-o", "remount,bind,ro", path)  # in one, it is ignored on CentOS 7
     os.sync()
     for process in _interactive():
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    run("systemctl", "poweroff")
+    try:
+        run("systemctl", "poweroff")
+    except CommandMissing:  # CentOS 6
+        run("poweroff")

@@ -39,11 +39,31 @@ class UnitState(StrEnum):
     ABSENT = "absent"
 
 
+INITS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
+
+
 class Units:
-    """The units of the image at ROOT, of systemd and, where there is none, of System V init."""
+    """The units of the image at ROOT, of systemd and, where there is none, of System V init.
+
+    CentOS 6 boots with upstart, whose jobs start the scripts of System V init.
+    """
 
     def __init__(self, root: RootFS) -> None:
         self._root = root
+
+    @property
+    def sysv(self) -> bool:
+        """True when the image has no systemd, but run levels, as CentOS 6."""
+        return self._runlevel is not None
+
+    @property
+    def _runlevel(self) -> str | None:
+        """The one that inittab(5) says to boot into; upstart reads nothing else there."""
+        if any(self._root.is_file(path) for path in INITS):
+            return None
+        text = "\n".join(self._root.read_lines("/etc/inittab"))
+        found = re.search(r"^\w+:([2-5]):initdefault:", text, re.M)
+        return found and found[1]
 
     def file(self, unit: str) -> str | None:
         """Path of the unit file in force, or None."""
@@ -104,7 +124,8 @@ class Units:
         if not self._root.exists(f"/etc/init.d/{name}"):
             return UnitState.ABSENT
         start = re.compile(rf"S\d\d{re.escape(name)}$")
-        for level in ("2", "3", "5", "S"):
+        # Without an inittab: all of those that systemd's generator takes.
+        for level in (self._runlevel, "S") if self.sysv else ("2", "3", "5", "S"):
             for base in ("/etc", "/etc/rc.d"):
                 if any(start.match(link) for link in self._root.listdir(f"{base}/rc{level}.d")):
                     return UnitState.ENABLED

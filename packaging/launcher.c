@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <unistd.h>
 
-extern const struct _frozen frozen_modules[];  /* written by link.py */
 PyMODINIT_FUNC PyInit__psutil_linux(void);
 
 static void check(PyStatus status)
@@ -40,7 +39,6 @@ int main(int argc, char **argv)
     early.allocator = PYMEM_ALLOCATOR_MIMALLOC;  /* musl's would ask the kernel 1300 times */
     check(Py_PreInitialize(&early));
 
-    PyImport_FrozenModules = frozen_modules;
     if (PyImport_AppendInittab("psutil._psutil_linux", PyInit__psutil_linux) < 0)
         return 3;
 

@@ -3,6 +3,8 @@
     RUNTIME/python link.py RUNTIME OUTPUT
 """
 
+import ast
+import hashlib
 import marshal
 import os
 import subprocess
@@ -10,24 +12,28 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
+
+from memo import REUSE
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 # Modules of the standard library that are left out: they need an extension that runtime.py leaves
-# out, talk to a person or a compiler, or serve a network. A plugin may import all the others.
+# out, talk to a person or a compiler, serve a network, or are large (html: a table of entities). A
+# plugin may import all the others. To bring one, take its name out here, and what it needs of C
+# out of UNUSED_EXTENSIONS in runtime.py; a test names what our code imports and is not brought.
 UNUSED = set("""
     __phello__ _aix_support _android_support _apple_support _ios_support _osx_support
     _pydatetime _pydecimal _pyio _pylong _pyrepl antigravity asyncio bdb bz2 cProfile cmd code
     codeop compileall concurrent.futures.process ctypes curses dbm decimal doctest
-    email._header_value_parser email.contentmanager email.headerregistry email.mime
-    email.policy ensurepip fractions ftplib html http.cookiejar http.cookies http.server idlelib
-    imaplib importlib._bootstrap importlib._bootstrap_external logging.config logging.handlers
-    lzma mailbox modulefinder multiprocessing nturl2path optparse pdb pickletools plistlib
-    poplib profile pstats pty py_compile pyclbr pydoc pydoc_data rlcompleter sched shelve site
-    smtplib socketserver sqlite3 ssl statistics symtable tabnanny test this tkinter trace
-    turtle turtledemo unittest venv wave webbrowser wsgiref xml.dom.expatbuilder
-    xml.dom.minidom xmlrpc zipapp zoneinfo
+    email._header_value_parser email.contentmanager email.headerregistry email.mime email.policy
+    ensurepip fractions ftplib html http.cookiejar http.cookies http.server idlelib imaplib
+    logging.config logging.handlers lzma mailbox modulefinder multiprocessing nturl2path
+    optparse pdb pickletools plistlib poplib profile pstats pty py_compile pyclbr pydoc
+    pydoc_data rlcompleter sched shelve site smtplib socketserver sqlite3 ssl statistics
+    symtable tabnanny test this tkinter trace turtle turtledemo unittest venv wave webbrowser
+    wsgiref xml.dom.expatbuilder xml.dom.minidom xmlrpc zipapp zoneinfo
     _yaml click._winconsole click.testing packaging.licenses packaging.metadata
     packaging.pylock psutil._psaix psutil._psbsd psutil._psosx psutil._pssunos
     psutil._pswindows yaml.cyaml
@@ -37,7 +43,10 @@ ENCODINGS = set("""
     latin_1 punycode raw_unicode_escape unicode_escape utf_16 utf_16_be utf_16_le utf_32
     utf_32_be utf_32_le utf_8 utf_8_sig
 """.split())
-OWN = ("img_tools", "click", "licences")  # their docstrings are what --help and --explain show
+LEARNT = ("img_tools", "click", "distro", "packaging", "yaml")  # see memo.py
+# What these two are called when the interpreter loads them, before it can import.
+BOOTSTRAP = {"importlib._bootstrap": "_frozen_importlib",
+             "importlib._bootstrap_external": "_frozen_importlib_external"}
 
 
 def modules(top: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
@@ -66,7 +75,7 @@ def source(name: str, path: Path) -> str:
     if name == "img_tools.schema":
         files = {p.name: p.read_text("utf-8") for p in sorted(path.parent.glob("*.json"))}
         text += f"\n_FILES = {files}\n\ndef text(name: str) -> str:\n    return _FILES[name]\n"
-    return text
+    return text + REUSE.get(name, "")
 
 
 def frozen(runtime: Path) -> Iterator[tuple[str, bool, bytes]]:
@@ -76,6 +85,7 @@ def frozen(runtime: Path) -> Iterator[tuple[str, bool, bytes]]:
                               ("cleaners", "img_tools cleaners")):
         found |= dict(modules(ROOT / directory, prefix))
         found[prefix.replace(" ", ".")] = ROOT / directory / "__init__.py"
+    yield "_memo", False, freeze("_memo", memo(runtime, sorted(found)))
     found["__main__"] = HERE / "start.py"
     for name, path in sorted(found.items()):
         yield name, path.stem == "__init__", freeze(name, source(name, path))
@@ -85,39 +95,74 @@ def frozen(runtime: Path) -> Iterator[tuple[str, bool, bytes]]:
     yield "licences", False, freeze("licences", f"import zlib\nTEXT = zlib.decompress({packed})\n")
 
 
+def memo(runtime: Path, names: list[str]) -> str:
+    """The source of the module _memo: see memo.py."""
+    learnt = subprocess.run(
+        [runtime / "python", "-I", "-S", "-B", HERE / "memo.py", runtime / "lib", ROOT,
+         *(name for name in names if name.partition(".")[0] in LEARNT)],
+        stdout=subprocess.PIPE, text=True, check=True).stdout
+    texts, patterns = ast.literal_eval(learnt)
+    methods = {hashlib.sha256(text.encode()).digest():
+               marshal.dumps(lean(compile(text, "<dataclass>", "exec"))) for text in texts}
+    return f"METHODS = {methods}\nPATTERNS = {patterns}\n"
+
+
 def freeze(name: str, text: str) -> bytes:
     """NAME stands for the path in tracebacks: that of the builder is nobody's business."""
-    own = name.partition(".")[0] in OWN
-    code = compile(text, f"<{name}>", "exec", dont_inherit=True, optimize=0 if own else 2)
-    return marshal.dumps(code)
+    top = name.partition(".")[0]
+    if top == "img_tools":  # its docstrings are what --help and --explain show
+        return marshal.dumps(compile(text, f"<frozen {name}>", "exec", dont_inherit=True))
+    return marshal.dumps(lean(compile(text, f"<frozen {name}>", "exec", dont_inherit=True,
+                                      optimize=2)))
+
+
+def lean(code: CodeType) -> CodeType:
+    """CODE that knows of no lines, whose table is a tenth of it.
+
+    Reports name lines of our code alone. An entry of the table is for up to 8 instructions, and
+    says here that they are of no line; without entries the module traceback fails.
+    """
+    whole, rest = divmod(len(code.co_code) // 2, 8)
+    table = b"\xff" * whole + bytes([0xF8 + rest - 1] if rest else [])
+    return code.replace(co_linetable=table, co_consts=tuple(
+        lean(value) if isinstance(value, CodeType) else value for value in code.co_consts))
 
 
 def write_table(runtime: Path) -> None:
-    """frozen.S, all code in one piece of read-only memory, and the table that CPython reads."""
+    """frozen.S, all code in one piece of read-only memory, and the tables that CPython reads.
+
+    They replace those of libpython, which have a part of the standard library once more.
+    """
     code, rows, place = bytearray(), [], 0
     for name, package, data in frozen(runtime):
         code += data
-        rows.append(f'    {{"{name}", frozen_code + {place}, {len(data)}, {int(package)}}},\n')
+        rows.append(f'    {{"{BOOTSTRAP.get(name, name)}", frozen_code + {place}, {len(data)}, '
+                    f"{int(package)}}},\n")
         place += len(data)
+    aliases = "".join(f'    {{"{name}", "{module}"}},\n' for module, name in BOOTSTRAP.items())
     (runtime / "frozen.bin").write_bytes(code)
     (runtime / "frozen.S").write_text(
         '.section .rodata\n.global frozen_code\nfrozen_code:\n.incbin "frozen.bin"\n'
         '.section .note.GNU-stack,"",@progbits\n')
     (runtime / "frozen.c").write_text(
-        "#include <Python.h>\nextern const unsigned char frozen_code[];\n"
-        "const struct _frozen frozen_modules[] = {\n" + "".join(rows) + "    {0}\n};\n")
+        "#define Py_BUILD_CORE 1\n#include <Python.h>\n#include <internal/pycore_import.h>\n"
+        "extern const unsigned char frozen_code[];\n"
+        "static const struct _frozen all[] = {\n" + "".join(rows) + "    {0}\n}, none[] = {{0}};\n"
+        f"static const struct _module_alias aliases[] = {{\n{aliases}    {{0}}\n}};\n"
+        "const struct _frozen *_PyImport_FrozenBootstrap = all, *_PyImport_FrozenStdlib = none,\n"
+        "    *_PyImport_FrozenTest = none, *PyImport_FrozenModules = none;\n"
+        "const struct _module_alias *_PyImport_FrozenAliases = aliases;\n")
 
 
 def main() -> None:
-    """Freeze, link, strip."""
+    """Freeze and link, without symbols."""
     runtime, output = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     write_table(runtime)
     environment = os.environ | {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
     subprocess.run(
-        [runtime / "cc", "-o", output, HERE / "launcher.c", "frozen.c", "frozen.S",
+        [runtime / "cc", "-s", "-o", output, HERE / "launcher.c", "frozen.c", "frozen.S",
          *(runtime / "link").read_text().splitlines(), "-Wl,--build-id=none"],
         cwd=runtime, env=environment, check=True)
-    subprocess.run(["strip", "--strip-all", "-R", ".comment", output], check=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Build the Python that the packages bring: musl, zlib, CPython and psutil, linked static.
 
-    runtime.py DIRECTORY
+    runtime.py DIRECTORY [RUNTIME]
 
 Needs a Debian with gcc, make, musl-tools, linux-libc-dev, patch, xz-utils, pip and sources of apt;
-x86-64. About three minutes on two cores. What comes out, for link.py:
+x86-64. About three minutes on two cores. With RUNTIME, which is what this made for x86-64, it
+builds for aarch64, with zig instead of gcc and musl-tools. What comes out, for link.py:
 
     DIRECTORY/cc              the compiler, with the flags that all objects need
     DIRECTORY/python          an interpreter of the same version, which compiles the modules
@@ -15,21 +16,16 @@ x86-64. About three minutes on two cores. What comes out, for link.py:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from sources import DEBIAN, PYPI, ZIG, fetch
 
-PINNED = tomllib.loads((HERE / "sources.toml").read_text("utf-8"))
-DEBIAN, PYPI = PINNED["debian"], PINNED["pypi"]
-SUITE = "deb-src [signed-by={key}] http://deb.debian.org/debian trixie main\n"
-KEY = "/usr/share/keyrings/debian-archive-keyring.gpg"
+HERE = Path(__file__).resolve().parent
 
 # Parts of the standard library that are left out: they need a library that is not linked in, or
 # are of no use to a program without a screen, a network of its own and a dynamic linker.
@@ -50,6 +46,9 @@ FLAGS = [
 LINK = ["-static", "-no-pie", "-Wl,--gc-sections",
         "-Wl,-z,stack-size=0x800000"]  # the default of threads that Python did not start
 
+# What configure would find out by running what it has built.
+CROSS = ["ac_cv_file__dev_ptmx=yes", "ac_cv_file__dev_ptc=no", "ac_cv_buggy_getaddrinfo=no"]
+
 # Nothing of the builder's environment, clock or locale may show in what is built.
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "0",
@@ -69,72 +68,12 @@ def run(*command: str | Path, cwd: Path, log: Path | None = None) -> str:
     return done.stdout
 
 
-# -- sources -----------------------------------------------------------------------------------
-
-
-def fetch(place: Path) -> None:
-    """Bring what is missing of the pinned sources to PLACE, and verify all of them."""
-    place.mkdir(parents=True, exist_ok=True)
-    fetch_debian(place, [package for package, (name, _) in DEBIAN.items()
-                         if not (place / name).exists()])
-    fetch_pypi(place, [package for package, (name, _) in PYPI.items()
-                       if not (place / name).exists()])
-    for name, digest in [*DEBIAN.values(), *PYPI.values()]:
-        path = place / name
-        if not path.exists():
-            sys.exit(f"{name}: not in the registry any more; pin another in sources.toml")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            path.rename(path.with_name(path.name + ".wrong"))
-            sys.exit(f"{name}: wrong checksum")
-
-
-def fetch_debian(place: Path, packages: list[str]) -> None:
-    """Upstream tarballs, with indexes of our own: the build machine's apt is not touched."""
-    if not packages:
-        return
-    state = place / "apt"
-    for directory in ("lists/partial", "cache/archives/partial"):
-        (state / directory).mkdir(parents=True, exist_ok=True)
-    (state / "sources.list").write_text(SUITE.format(key=KEY))
-    apt = ["apt-get", "-q", "-o", "APT::Sandbox::User=root",
-           "-o", f"Dir::Etc::SourceList={state}/sources.list", "-o", "Dir::Etc::SourceParts=-",
-           "-o", f"Dir::State::Lists={state}/lists", "-o", f"Dir::Cache={state}/cache"]
-    retry(*apt, "update", cwd=place)
-    retry(*apt, "source", "--download-only", "--tar-only", *packages, cwd=place)
-    shutil.rmtree(state)
-
-
-def fetch_pypi(place: Path, packages: list[str]) -> None:
-    """Wheels of Python code, and psutil's sources."""
-    for package in packages:
-        name, digest = PYPI[package]
-        version = name.split("-")[1].removesuffix(".tar.gz")
-        (place / "pin.txt").write_text(f"{package}=={version} --hash=sha256:{digest}\n")
-        kind = (["--no-binary", package] if name.endswith(".tar.gz") else
-                ["--only-binary", ":all:", "--python-version", "3.13",
-                 "--platform", "manylinux2014_x86_64"])
-        retry(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes",
-              *kind, "-d", place, "-r", place / "pin.txt", cwd=place)
-
-
-def retry(*command: str | Path, cwd: Path) -> None:
-    """Run COMMAND in the builder's environment (proxies, pip's configuration), twice if need be."""
-    for _ in range(2):
-        done = subprocess.run([*map(str, command)], cwd=cwd, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode == 0:
-            return
-    sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}")
-
-
 def unpack(archive: Path, place: Path) -> Path:
     """Unpack a tarball into PLACE without its top directory."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     run("tar", "xf", archive, "--strip-components=1", "--no-same-owner", cwd=place)
     return place
-
-
-# -- building ----------------------------------------------------------------------------------
 
 
 def compiler(build: Path) -> Path:
@@ -145,39 +84,63 @@ def compiler(build: Path) -> Path:
                        "asm": "/usr/include/x86_64-linux-gnu/asm"}.items():
         (headers / name).unlink(missing_ok=True)
         (headers / name).symlink_to(path)
-    wrapper = build / "musl-gcc"
-    wrapper.write_text(f"""#!/bin/sh
+    return script(build / "musl-gcc", f"""
 [ "$1" = --print-multiarch ] && exec echo x86_64-linux-musl
 case "$*" in *Hacl_Hash_SHA2*) set -- "$@" -Os ;; esac  # unrolled, it is a megabyte
 exec /usr/bin/musl-gcc -isystem {headers} -ffile-prefix-map={build}=. {' '.join(FLAGS)} "$@"
 """)
-    wrapper.chmod(0o755)
-    return wrapper
 
 
-def build_zlib(build: Path, archive: Path, cc: Path) -> Path:
+def cross_compiler(build: Path, wheel: Path) -> Path:
+    """The same for aarch64, with the ar and ranlib of its objects beside it."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(build / "zig")
+    zig = build / "zig/ziglang/zig"
+    zig.chmod(0o755)
+    caches = f"export ZIG_GLOBAL_CACHE_DIR={build}/cache ZIG_LOCAL_CACHE_DIR={build}/cache\n"
+    for name in ("ar", "ranlib"):
+        script(build / name, f'{caches}exec {zig} {name} "$@"\n')
+    # By default zig traps undefined behaviour, which CPython has, and refuses __DATE__.
+    return script(build / "musl-gcc", f"""{caches}
+[ "$1" = --print-multiarch ] && exec echo aarch64-linux-musl
+exec {zig} cc -target aarch64-linux-musl -fno-sanitize=undefined -Wno-date-time \\
+    -ffile-prefix-map={build}=. {' '.join(FLAGS)} "$@"
+""")
+
+
+def script(path: Path, text: str) -> Path:
+    """PATH, a shell script from now on."""
+    path.write_text(f"#!/bin/sh\n{text}")
+    path.chmod(0o755)
+    return path
+
+
+def build_zlib(build: Path, archive: Path, tools: list[str]) -> Path:
     """libz.a, in the directory that is returned."""
     zlib = unpack(archive, build / "zlib")
-    run("env", f"CC={cc}", "./configure", "--static", cwd=zlib, log=build / "zlib.log")
+    run("env", *tools, "./configure", "--static", cwd=zlib, log=build / "zlib.log")
     run("make", f"-j{os.cpu_count()}", "libz.a", cwd=zlib, log=build / "zlib.log")
     return zlib
 
 
-def build_python(build: Path, archive: Path, cc: Path, zlib: Path) -> Path:
+def build_python(build: Path, archive: Path, tools: list[str], zlib: Path,
+                 cross: list[str]) -> Path:
     """CPython with every extension inside, in the directory that is returned."""
     python = unpack(archive, build / "cpython")
     for patch in sorted((HERE / "patches").glob("*.patch")):
         run("patch", "-p1", "-F0", "-i", patch, cwd=python)
-    run("env", f"CC={cc}", f"CPPFLAGS=-I{zlib}", f"LDFLAGS={' '.join(LINK)} -L{zlib}",
+    run("env", *tools, f"CPPFLAGS=-I{zlib}", f"LDFLAGS={' '.join(LINK)} -L{zlib}",
         "MODULE_BUILDTYPE=static", "PKG_CONFIG=/bin/false",  # no library of the build machine
         "OPT=-DNDEBUG -fwrapv -O2",  # not -O3: larger, and no faster here
         "LINKFORSHARED= ",  # there is nothing to export symbols to
         *(f"py_cv_module_{name}=n/a" for name in UNUSED_EXTENSIONS),
         "./configure", "--prefix=/usr", "--disable-shared", "--disable-test-modules",
-        "--without-ensurepip", "--without-doc-strings", "--disable-ipv6",
+        "--without-ensurepip", "--without-doc-strings", "--disable-ipv6", *cross,
         cwd=python, log=build / "configure.log")
     run("make", f"-j{os.cpu_count()}", "python", "libpython3.13.a", cwd=python,
         log=build / "python.log")
+    run("env", *tools, "sh", "-c", "${AR:-ar} d libpython3.13.a frozen.o",  # link.py makes one
+        cwd=python)
     return python
 
 
@@ -226,12 +189,19 @@ def collect(build: Path, sources: Path, python: Path) -> None:
 
 def main() -> None:
     """Fetch, build, and write down what link.py needs."""
-    build = Path(sys.argv[1]).resolve()
+    build, *native = (Path(argument).resolve() for argument in sys.argv[1:])
     sources = build / "sources"
-    fetch(sources)
-    cc = compiler(build)
-    zlib = build_zlib(build, sources / DEBIAN["zlib"][0], cc)
-    python = build_python(build, sources / DEBIAN["python3.13"][0], cc, zlib)
+    fetch(sources, PYPI | (ZIG if native else {}))
+    if native:
+        cc = cross_compiler(build, sources / ZIG["ziglang"][0])
+        tools = [f"CC={cc}", f"AR={build}/ar", f"RANLIB={build}/ranlib"]
+        cross = ["--build=x86_64-linux-gnu", "--host=aarch64-linux-musl", *CROSS,
+                 f"--with-build-python={native[0]}/python"]
+    else:
+        cc = compiler(build)
+        tools, cross = [f"CC={cc}"], []
+    zlib = build_zlib(build, sources / DEBIAN["zlib"][0], tools)
+    python = build_python(build, sources / DEBIAN["python3.13"][0], tools, zlib, cross)
     objects = build_psutil(build, sources / PYPI["psutil"][0], cc, python)
     libraries = run("make", "-s", "--eval=libraries: ; @echo $(MODLIBS) $(LIBS) $(SYSLIBS)",
                     "libraries", cwd=python).split()
@@ -241,7 +211,8 @@ def main() -> None:
         str(python / "libpython3.13.a"),
         *(str(python / word) if word.endswith(".a") else word for word in libraries),
         f"-L{zlib}"]) + "\n")
-    for name, target in {"python": python / "python", "cc": cc}.items():
+    runs = native[0] / "python" if native else python / "python"
+    for name, target in {"python": runs, "cc": cc}.items():
         (build / name).unlink(missing_ok=True)
         (build / name).symlink_to(target)
 

@@ -12,13 +12,13 @@ import gzip
 import inspect
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from click.shell_completion import get_completion_class
 
 from img_tools import __version__, plugins
 from img_tools.cli.check import command as check
@@ -95,15 +95,14 @@ def manual(command: click.Command, kind: str, verb: str, other: str) -> str:
 # -- the tree ----------------------------------------------------------------------------------
 
 
-def completion(program: Path, name: str, shell: str) -> str:
+def completion(command: click.Command, shell: str) -> str:
     """The script that click writes for SHELL."""
+    name = command.name or ""
     variable = f"_{name.upper().replace('-', '_')}_COMPLETE"
-    done = subprocess.run([program, name], env={"PATH": "/usr/bin:/bin",
-                                                variable: f"{shell}_source"},
-                          capture_output=True, text=True, check=False)
-    if name not in done.stdout:
-        sys.exit(f"{program} {name}: no completion for {shell}: {done.stderr}")
-    return done.stdout
+    found = get_completion_class(shell)
+    if found is None:
+        sys.exit(f"click has no completion for {shell}")
+    return found(command, {}, name, variable).source()
 
 
 def lay_out(program: Path, runtime: Path, stage: Path) -> None:
@@ -120,8 +119,7 @@ def lay_out(program: Path, runtime: Path, stage: Path) -> None:
         text = manual(command, kind, verb, other).encode()
         files[f"usr/share/man/man1/{command.name}.1.gz"] = gzip.compress(text, 9, mtime=0)
         for shell, place in COMPLETIONS.items():
-            files["usr/share/" + place.format(command.name)] = completion(
-                program, str(command.name), shell).encode()
+            files["usr/share/" + place.format(command.name)] = completion(command, shell).encode()
     for path in sorted((runtime / "licences").iterdir()):
         files[f"usr/share/doc/img-tools/parts/{path.name}"] = path.read_bytes()
     files["usr/share/doc/img-tools/README.md"] = (ROOT / "README.md").read_bytes()

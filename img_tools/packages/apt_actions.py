@@ -30,7 +30,7 @@ _REMOVED = re.compile(r"^Remv (\S+)", re.M)
 
 # In a mounted image a package's script may start its service all the same (an init script does,
 # when no systemd runs). It ends with the namespace, instead of staying behind on this machine.
-_CONFINED = ("unshare", "--pid", "--fork", "--kill-child")
+_CONFINED = ("unshare", "--pid", "--fork")
 
 
 def _apt(run: Runner, *argv: str, why: str) -> Run:

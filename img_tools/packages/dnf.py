@@ -99,9 +99,15 @@ class Dnf:
         return tuple(dnf_config.marked(found, self._config.locked))
 
     @once
+    def _by_name(self) -> Mapping[str, Sequence[Installed]]:
+        """The packages of each name, the newest first."""
+        return {name: tuple(same) for name, same in groupby(self._packages,
+                                                            key=lambda item: item.name)}
+
+    @once
     def installed(self) -> Mapping[str, Installed]:
         """Every package by name, the newest of several versions."""
-        return {package.name: package for package in reversed(self._packages)}
+        return {name: same[0] for name, same in self._by_name.items()}
 
     @once
     def problems(self) -> Sequence[Problem]:
@@ -156,11 +162,13 @@ class Dnf:
         self.require_idle()
         return found
 
-    def _ask(self, *argv: str, ok: Sequence[int] = (0,)) -> str:
-        """What the command prints; one at a time, since dnf 4 trips over locks of its own."""
-        options, env = self._metadata.options, self._env
+    def _ask(self, *argv: str) -> str:
+        """What the command prints; one at a time, since yum 3 trips over locks of its own."""
+        if argv in self._metadata.answers:
+            return self._metadata.answers[argv]
         with self._turn:
-            return ask(self._run, self._dialect.command, *options, *argv, ok=ok, env=env).stdout
+            return ask(self._run, self._dialect.command, *self._metadata.options, *argv,
+                       env=self._env).stdout
 
     @once
     def updates(self) -> Updates:
@@ -196,7 +204,7 @@ class Dnf:
 
     def _before(self, row: Row) -> str:
         """The version that ROW would replace; of another architecture where that changed."""
-        same = [item for item in self._packages if item.name == row.name]
+        same = self._by_name.get(row.name, ())
         versions = [item.version for item in same if item.arch == row.arch] or [
             item.version for item in same]
         return versions[0] if versions else ""
@@ -219,7 +227,7 @@ class Dnf:
         """See PackageManager.upgrade; locked and excluded packages are not waited for."""
         pending = [item for item in self.updates.all if item.reason is Reason.PENDING]
         if pending:
-            yield from dnf_actions.upgrade(self._run, self._dialect, len(pending))
+            yield from dnf_actions.upgrade(self._root, self._dialect, len(pending))
 
     def autoremove(self) -> Iterator[Action]:
         """See PackageManager.autoremove; yum 3 does not know why a package was installed."""
@@ -227,7 +235,7 @@ class Dnf:
             return
         names = [item.name for item in self._unneeded()]
         if names:
-            yield dnf_actions.act(self._run, self._dialect, "autoremove",
+            yield dnf_actions.act(self._root, self._dialect, "autoremove",
                                   why=f"nothing needs {', '.join(names)} any more")
 
     def _unneeded(self) -> Iterator[Installed]:
@@ -240,7 +248,7 @@ class Dnf:
 
     def purge(self, *packages: str) -> Action:
         """See PackageManager.purge."""
-        return dnf_actions.purge(self._run, self._dialect, *packages)
+        return dnf_actions.purge(self._root, self._dialect, *packages)
 
     def advice(self, verb: str, *packages: str) -> str:
         """The command for a person; see PackageManager.advice."""

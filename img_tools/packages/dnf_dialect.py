@@ -18,7 +18,8 @@ class Dialect:
 
     `cache` and `state` are the directories of the image that private copies are made of. `fresh` is
     an option of every repository that makes it ask the server; `json` says that answers are JSON
-    and the exit code says nothing of updates.
+    and the exit code says nothing of updates; `at_once` that one process answers several commands,
+    which saves starting Python and loading the metadata for each.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Dialect:
     refresh: tuple[str, ...] = ("--refresh",)
     fresh: str = ""
     json: bool = False
+    at_once: bool = False
 
 
 # A held or excluded package is seen all the same, and what replaces a package is no update of it.
@@ -45,7 +47,7 @@ DNF4 = Dialect(
      "--setopt=persistdir={top}/state", "--setopt=logdir={top}/log", *_COMMON),
     ("check-update",), ("updateinfo", "list", "--security"),
     ("repoquery", "--extras", "--qf", _PAIR),
-    ("--disablerepo=*", "repoquery", "--unneeded", "--qf", _PAIR),
+    ("--disablerepo=*", "repoquery", "--unneeded", "--qf", _PAIR), at_once=True,
 )
 DNF5 = Dialect(
     "dnf 5", "dnf5", "/var/cache/libdnf5", "/usr/lib/sysimage/libdnf5",

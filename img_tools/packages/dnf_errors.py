@@ -52,20 +52,23 @@ def ask(
     except CommandMissing:
         raise Undecided(f"{argv[0]} is not in the image: updates cannot be judged") from None
     except CommandError as error:
-        said = redact(f"{error.stderr}\n{error.stdout}")
-        if "No such command" in said:
-            raise NoSuchCommand(redact(_short(error, argv))) from None
-        cause = next(((why, cure) for pattern, why, cure in _CAUSES if re.search(pattern, said)),
-                     None)
-        if cause is None:
-            raise Undecided(redact(_short(error, argv))) from None
-        repo = _REPO.search(said)
-        where = f"repository {repo[1]}: " if repo else ""
-        raise Undecided(printable(f"updates could not be looked up: {where}{cause[0]}; "
-                                  f"{cause[1]}")) from None
+        raise understood(error) from None
 
 
-def _short(error: CommandError, argv: Sequence[str]) -> str:
+def understood(error: CommandError) -> Undecided:
+    """What ERROR of dnf or yum means, in words that hold no password."""
+    said = redact(f"{error.stderr}\n{error.stdout}")
+    if "No such command" in said:
+        return NoSuchCommand(redact(_short(error)))
+    cause = next(((why, cure) for pattern, why, cure in _CAUSES if re.search(pattern, said)), None)
+    if cause is None:
+        return Undecided(redact(_short(error)))
+    repo = _REPO.search(said)
+    where = f"repository {repo[1]}: " if repo else ""
+    return Undecided(printable(f"updates could not be looked up: {where}{cause[0]}; {cause[1]}"))
+
+
+def _short(error: CommandError) -> str:
     """The error without our options, which are longer than all else."""
-    command = " ".join([argv[0], *(word for word in argv[1:] if not word.startswith("-"))])
+    command = " ".join(word for word in error.argv if not word.startswith("-"))
     return f"`{command}` {str(error).rpartition('` ')[2]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from img_tools.model import Undecided, printable
 from img_tools.packages import dnf_output
 from img_tools.packages.dnf_config import Repo
 from img_tools.packages.dnf_dialect import Dialect
-from img_tools.packages.dnf_errors import ask
+from img_tools.packages.dnf_errors import ask, understood
 from img_tools.packages.dnf_output import Row
 from img_tools.rootfs import RootFS
-from img_tools.runner import Runner
+from img_tools.runner import CommandError, Runner
 from img_tools.scratch import Scratch
 
 ROOM = 512 << 20  # bytes; EL 9's metadata is 60 MB, what dnf makes of it 150
@@ -37,10 +38,13 @@ _NOT_SEEDED = re.compile(r".*\.(rpm|pid|lock|db-journal)$|.*-updateinfo\.solvx$"
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Metadata of every enabled repository, and the options that make dnf read it."""
+    """Metadata of every enabled repository, and the options that make dnf read it.
+
+    `answers` are what the command has said already, by its words.
+    """
 
     options: tuple[str, ...]
-    env: Mapping[str, str]
+    answers: Mapping[tuple[str, ...], str]
     rows: tuple[Row, ...]
     time: str | None  # of the newest, RFC 3339 UTC
     advised: frozenset[str]  # repositories that publish advisories
@@ -64,27 +68,56 @@ def fetch(
             options += (f"--setopt={repo.id}.{dialect.fresh}",)
     with scratch.guard(SHARED, "tmpdir.??????"):
         how = dialect.refresh if refresh else ("-C",)
-        rows = _check(run, dialect, (*options, *how), env)
+        answers = _look(root, run, dialect, (*options, *how), top, env)
+    rows = tuple((dnf_output.upgrades if dialect.json else dnf_output.table)(
+        answers[dialect.check]))
     found = {repo.id: _repomd(root, f"{top}/cache", repo.id) for repo in repos}
     advised = [repo_id for repo_id, index in found.items()
                if _advised(root, f"{top}/cache", dialect, repo_id, index)]
     times = [stamp for index in found.values() for stamp in _times(index)]
     newest = datetime.fromtimestamp(max(times), UTC) if times else None
-    return Metadata((*options, "-C"), env, rows,
+    return Metadata((*options, "-C"), answers, rows,
                     newest.isoformat(timespec="seconds") if newest else None, frozenset(advised))
 
 
-def _check(
-    run: Runner, dialect: Dialect, options: tuple[str, ...], env: Mapping[str, str]
-) -> tuple[Row, ...]:
+def _look(
+    root: RootFS, run: Runner, dialect: Dialect, options: tuple[str, ...], top: str,
+    env: Mapping[str, str],
+) -> Mapping[tuple[str, ...], str]:
+    """What it says of pending updates; where that costs no second process, of all else too."""
+    if dialect.at_once:
+        commands = (dialect.check, dialect.advisories, dialect.extras)
+        script = "".join(f"{shlex.join(words)}\n{_MARK}\n" for words in commands) + "exit\n"
+        try:
+            with open(root.host_path(f"{top}/script"), "w", encoding="utf-8") as file:
+                file.write(script)
+        except OSError as error:
+            raise Undecided(f"dnf cannot be asked: {error.strerror}") from None
+        return dict(zip(commands, _shell(run, dialect, options, f"{top}/script", env),
+                        strict=True))
     ok = (0,) if dialect.json else (0, UPDATES)
     done = ask(run, dialect.command, *options, *dialect.check, ok=ok, env=env)
-    parse = dnf_output.upgrades if dialect.json else dnf_output.table
-    rows = tuple(parse(done.stdout))
-    if not dialect.json and bool(rows) != (done.code == UPDATES):
-        raise Undecided(f"{dialect.command} check-update exits with {done.code} and lists "
-                        f"{len(rows)} updates: its answer is not understood")
-    return rows
+    if not dialect.json and any(dnf_output.table(done.stdout)) != (done.code == UPDATES):
+        raise Undecided(f"{dialect.command} check-update exits with {done.code}, which does not "
+                        "go with what it lists: its answer is not understood")
+    return {dialect.check: done.stdout}
+
+
+_MARK = "config assumeno"  # prints a line, and so tells where an answer ends
+_ANSWERED = re.compile(r"^assumeno: \w+\n", re.M)
+_FAILED = re.compile(r"^(Error: |usage: )", re.M)
+
+
+def _shell(
+    run: Runner, dialect: Dialect, options: tuple[str, ...], script: str, env: Mapping[str, str]
+) -> list[str]:
+    """What each command of SCRIPT prints. One that fails does not end the shell, hence the look."""
+    argv = (dialect.command, *options, "shell", script)
+    done = ask(run, *argv, env=env)
+    answers = _ANSWERED.split(done.stdout)
+    if _FAILED.search(done.stderr) or len(answers) != 4:
+        raise understood(CommandError(argv, "did not answer every question", "", done.stderr))
+    return answers[:-1]
 
 
 # -- the copy ------------------------------------------------------------------------------------

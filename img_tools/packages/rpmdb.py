@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cmp_to_key
 
 from img_tools.model import Undecided, printable
@@ -69,8 +69,18 @@ def packages(run: Runner, env: Mapping[str, str]) -> tuple[Installed, ...]:
     found = [_package(line) for line in done.stdout.splitlines() if not line.startswith(_KEY)]
     if not found:
         raise Undecided("rpm lists no package: its database is empty or damaged")
+    return tuple(_newest_first(found))
+
+
+def _newest_first(packages: Sequence[Installed]) -> Iterator[Installed]:
+    """PACKAGES by name; few names are there twice, and comparing versions takes its time."""
+    named: dict[str, list[Installed]] = {}
+    for item in packages:
+        named.setdefault(item.name, []).append(item)
     newest = cmp_to_key(compare)
-    return tuple(sorted(found, key=lambda item: newest(item.version), reverse=True))
+    for same in named.values():
+        yield from sorted(same, key=lambda item: newest(item.version), reverse=True) if (
+            len(same) > 1) else same
 
 
 def _package(line: str) -> Installed:

@@ -87,6 +87,11 @@ def csf(testing="0", tcp_in="20,22,80:443", ipv6="1", tcp6_in="22", **more):
             "/usr/sbin/csf": File(mode=0o755), **more}
 
 
+def el_iptables(enabled=True):
+    return {**SSHD, **service("iptables", enabled), **service("ip6tables", enabled),
+            "/etc/sysconfig/iptables": saved(SSH_IN), "/etc/sysconfig/ip6tables": saved(SSH_IN)}
+
+
 DOCKER = {**service("docker"), "/usr/bin/dockerd": File(mode=0o755)}
 
 
@@ -115,6 +120,13 @@ def test_kernel_module_is_no_firewall(image):
     (firewalld(enabled=False), "systemctl enable firewalld.service"),
     (persistent(saved(SSH_IN), enabled=False), "systemctl enable netfilter-persistent.service"),
     (nftables(NFT, enabled=False), "systemctl enable nftables.service"),
+    (nftables(NFT, path="/etc/sysconfig/nftables.conf", enabled=False),
+     "systemctl enable nftables.service"),
+    (csf() | {path: None for path in service("csf") if ".wants/" in path},
+     "systemctl enable csf.service"),
+    (el_iptables(enabled=False), "systemctl enable iptables.service"),
+    ({**SSHD, "/etc/rc.d/init.d/iptables": "x", "/etc/init.d": Link("rc.d/init.d"),
+      "/sbin/chkconfig": "x", "/etc/sysconfig/iptables": saved(SSH_IN)}, "chkconfig iptables on"),
 ])
 def test_installed_but_not_enabled_at_boot(image, files, fix):
     """Defect 9: upstream looks at what runs now, not at what the next boot starts."""
@@ -158,9 +170,15 @@ def test_right(image, files):
 
 
 def test_el_iptables(image):
-    files = {**SSHD, **service("iptables"), **service("ip6tables"),
-             "/etc/sysconfig/iptables": saved(SSH_IN), "/etc/sysconfig/ip6tables": saved(SSH_IN)}
-    assert check("firewall", image(files)) == []
+    assert check("firewall", image(el_iptables())) == []
+
+
+def test_el_iptables_without_rules_to_load(image):
+    """Defect 8: the service is enabled, its module will be loaded, and nothing is filtered."""
+    files = el_iptables() | {"/etc/sysconfig/iptables": None}
+    (finding,) = check("firewall", image(files))
+    assert (finding.status, finding.code) == ("fail", "not-enabled")
+    assert "no /etc/sysconfig/iptables to load" in finding.message
 
 
 def test_without_ssh_server_nothing_need_be_let_in(image):

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.container import machine, server
+from tests.container import el_server, machine, server
 from tests.container.machine import Machine
 from tests.rootfs import trees
 from tests.rootfs.debrepo import Key
+from tests.rootfs.el import SUITES, El
+
+Make = Callable[..., Machine]
 
 
 @pytest.fixture(scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Key]:
-    """The key that signs the archives of the machines."""
+    """The key that signs what the machines install."""
     made = Key.make(tmp_path_factory.mktemp("key") / "gpg")
     yield made
     subprocess.run(["gpgconf", "--homedir", str(made.home), "--kill", "all"], check=False,
@@ -24,21 +28,34 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Key]:
 
 
 @pytest.fixture(scope="session")
-def make(
-    tmp_path_factory: pytest.TempPathFactory, key: Key
-) -> Iterator[Callable[[str], Machine]]:
-    """make("bookworm") -> a new server of that release, without power; all go at the end."""
+def _machines(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[Make]:
+    """_machines(suite, kind, prepare) -> a machine on that tree, after PREPARE(tree, key)."""
     try:
         machine.demand()
         trees.own_mounts()
     except trees.Unavailable as why:
         pytest.skip(str(why))
     with contextlib.ExitStack() as stack:
-        def made(suite: str) -> Machine:
-            place = tmp_path_factory.mktemp(f"{suite}-server")
+        def made(suite: str, kind: str, prepare: Callable[[Path, Key], object]) -> Machine:
+            place = tmp_path_factory.mktemp(f"{suite}-{kind}")
             (place / "lent").mkdir()
-            tree = stack.enter_context(trees.copy(trees.pristine(suite, "server"), place))
-            server.prepare(tree, suite, key)
+            tree = stack.enter_context(trees.copy(trees.pristine(suite, kind), place))
+            prepare(tree, key)
             return stack.enter_context(machine.machine(tree, place / "lent"))
 
         yield made
+
+
+@pytest.fixture(scope="session")
+def make(_machines: Make) -> Make:
+    """make("bookworm") -> a new server of that release, without power; all go at the end."""
+    return lambda suite: _machines(suite, "server",
+                                   lambda tree, key: server.prepare(tree, suite, key))
+
+
+@pytest.fixture(scope="session")
+def make_el(_machines: Make) -> Make:
+    """make_el("rocky-9") -> a new EL-like server with that name, without power."""
+    return lambda release: _machines(
+        SUITES["dnf4"], "dnf4",
+        lambda tree, key: el_server.prepare(El(tree, "dnf4", key, release)))

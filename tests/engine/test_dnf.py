@@ -1,239 +1,113 @@
-"""dnf and yum over trees from dicts and programs that only talk; real dnf: tests/rootfs."""
+"""What dnf and yum answer about updates and packages, and when they do not."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from img_tools.model import Undecided
-from img_tools.packages import Busy, Reason, dnf_config, dnf_dialect, dnf_output, rpmdb, select
-from img_tools.packages.dnf import Dnf
-from img_tools.packages.dnf_config import Repo
-from img_tools.packages.dnf_dialect import DNF4, DNF5, YUM3
-from img_tools.packages.dnf_repos import System
-from img_tools.rootfs import RootFS
-from img_tools.runner import CommandError, CommandMissing, Completed, Runner
-from img_tools.scratch import Scratch
-from tests.support import File, Link, build
-
-ROCKY = 'ID="rocky"\nVERSION_ID="9.6"\nID_LIKE="rhel centos fedora"\n'
-CENTOS7 = 'ID="centos"\nVERSION_ID="7"\nID_LIKE="rhel fedora"\n'
-GPG = "gpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-"
-BASEOS = ("[baseos]\nname=Rocky Linux $releasever - BaseOS\nmirrorlist=https://mirrors.rockylinux."
-          f"org/mirrorlist?repo=BaseOS-$releasever\n{GPG}Rocky-9\n")
-UPDATES = ("[updates]\nmirrorlist=http://mirrorlist.centos.org/?release=$releasever&arch=$basearch"
-           f"&repo=updates\n{GPG}CentOS-7\n")
-PROGRAMS: Mapping[str, Mapping[str, object]] = {
-    "dnf": {"/usr/bin/dnf-3": "", "/usr/bin/dnf": Link("dnf-3"), "/usr/bin/yum": Link("dnf-3")},
-    "dnf5": {"/usr/bin/dnf5": "", "/usr/bin/dnf": Link("dnf5"), "/usr/bin/yum": Link("dnf5")},
-    "yum": {"/usr/bin/yum": "#!/usr/bin/python\n"},
-}
-REPOMD = ('<?xml version="1.0"?>\n<repomd xmlns="http://linux.duke.edu/metadata/repo">'
-          '<data type="primary"><timestamp>1760000000</timestamp></data>{}</repomd>\n')
-UPDATEINFO = '<data type="updateinfo"><open-size>4711</open-size></data>'
-RPM = "toyssl\t(none)\t1.0-1.el9\tx86_64\ntoytool\t1\t2.0-1.el9\tnoarch\n"
-PENDING = ("\ntoyssl.x86_64          1.0-2.el9            baseos\n"
-           "toytool.noarch         1:2.1-1.el9          baseos\n")
-
-
-class Talking(Runner):
-    """Answers for rpm, dnf and yum; leaves the metadata of `repos` where dnf would."""
-
-    def __init__(self, top: str, answers: Mapping[str, object], repos: Mapping[str, str]) -> None:
-        super().__init__(top)
-        self.answers = {"-qa": RPM, "-Va": "", **answers}
-        self.repos = repos
-        self.calls: list[tuple[str, ...]] = []
-        self.env: dict[str, str] = {}
-
-    def __call__(
-        self, *argv: str, ok: Sequence[int] = (0,), env: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> Completed:
-        self.calls.append(argv)
-        self.env = dict(env or {})
-        self._fetch(argv)
-        answer = self.answers[next(word for word in argv[1:] if word in self.answers)]
-        if isinstance(answer, BaseException):
-            raise answer
-        code, out, err = answer if isinstance(answer, tuple) else (0, str(answer), "")
-        if code not in ok:
-            raise CommandError(argv, f"exited with {code}", out, err)
-        return Completed(tuple(argv), code, out, err)
-
-    def _fetch(self, argv: Sequence[str]) -> None:
-        cache = next((word.partition("cachedir=")[2] for word in argv
-                      if word.startswith("--setopt=cachedir=")), None)
-        if cache is None:
-            return
-        for name, index in self.repos.items():
-            own = f"{name}-0123456789abcdef/repodata" if argv[0] != "yum" else name
-            path = cache.replace("$basearch", "x86_64").replace("$releasever", "7")
-            place = Path(self.top) / path.lstrip("/") / own
-            place.mkdir(parents=True, exist_ok=True)
-            (place / "repomd.xml").write_text(index)
-            if argv[0] == "dnf" and "updateinfo" in index:
-                (Path(self.top) / path.lstrip("/") / f"{name}-updateinfo.solvx").touch()
-
-
-Make = Callable[..., tuple[Dnf, Talking]]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """make({path: content}, program="dnf", check=..., repos=...) -> (backend, runner)."""
-    def made(files: Mapping[str, object] | None = None, *, program: str = "dnf",
-             repos: Mapping[str, str] | None = None, refresh: bool = True,
-             **answers: object) -> tuple[Dnf, Talking]:
-        top = tmp_path / str(len(list(tmp_path.iterdir())))
-        build(top, {
-            "/etc/os-release": ROCKY, "/etc/yum.repos.d/rocky.repo": BASEOS,
-            "/etc/dnf/dnf.conf": "[main]\ngpgcheck=1\n", "/var/lib/rpm/rpmdb.sqlite": "db",
-            "/tmp": {}, "/dev/shm": {}, **PROGRAMS[program], **(files or {})})
-        words = {"check": {"dnf5": "check-upgrade"}.get(program, "check-update"),
-                 "advisories": {"dnf5": "advisory"}.get(program, "updateinfo"),
-                 "unmet": "-Va", "packages": "-qa"}
-        root = RootFS(str(top))
-        run = Talking(str(top), {words.get(name, name): answer
-                                      for name, answer in answers.items()},
-                      repos or {"baseos": REPOMD.format(UPDATEINFO)})
-        return Dnf(root, run, Scratch(root), refresh=refresh), run
-
-    return made
-
-
-# -- what the programs print ---------------------------------------------------------------------
-
-
-def test_rows_that_yum_breaks_over_lines():
-    """yum 3 writes what is too long for its column onto lines of its own."""
-    rows = list(dnf_output.table(
-        "\nNetworkManager-config-server.noarch\n"
-        "                                      1:1.18.8-2.el7_9               updates\n"
-        "java-1.8.0-openjdk-headless.x86_64    1:1.8.0.412.b08-1.el7_9\n"
-        "                                                                     updates\n"))
-    assert [(row.name, row.arch, row.version, row.repo) for row in rows] == [
-        ("NetworkManager-config-server", "noarch", "1:1.18.8-2.el7_9", "updates"),
-        ("java-1.8.0-openjdk-headless", "x86_64", "1:1.8.0.412.b08-1.el7_9", "updates")]
-
-
-def test_what_is_no_update_is_not_counted():
-    """Defect 14: blank lines and the block of obsoleting packages count as updates."""
-    text = ("\n\nSecurity: kernel-3.10.0-1160.el7.x86_64 is an installed security update\n"
-            "Security: kernel-3.10.0-957.el7.x86_64 is the currently running version\n"
-            "toyssl.x86_64    1.0-2.el7    updates\n\n"
-            "Obsoleting Packages\n"
-            "newtool.noarch    9-1    updates\n"
-            "    toytool.noarch    1.0-1.el7    @System\n")
-    assert [row.name for row in dnf_output.table(text)] == ["toyssl"]
-    assert list(dnf_output.table("\n\n")) == []
-
-
-@pytest.mark.parametrize("text", [
-    "Something else happened\n", "toyssl 1.0-2.el9 baseos\n", "toyssl.x86_64 1.0 baseos\n",
-    "toyssl.x86_64 1.0-2.el9\n", "toyssl.x86_64 1.0-2.el9 baseos more\n"])
-def test_a_line_that_is_not_understood_is_no_answer(text):
-    with pytest.raises(Undecided, match="not understood"):
-        list(dnf_output.table(text))
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"upgrades": [{"name": "x"}]}',
-                                  '{"upgrades": 3}', '{"upgrades": [3]}'])
-def test_json_that_is_not_understood_is_no_answer(text):
-    with pytest.raises(Undecided, match="not understood"):
-        list(dnf_output.upgrades(text))
-    if text != "[]":
-        with pytest.raises(Undecided, match="not understood"):
-            list(dnf_output.json_advisories(text))
-
-
-@pytest.mark.parametrize(("nevra", "parts"), [
-    ("toyssl-1.0-2.el9.x86_64", ("toyssl", "1.0-2.el9", "x86_64")),
-    ("a-b-c-1:1.0-2.el9.noarch", ("a-b-c", "1:1.0-2.el9", "noarch")),
-    ("1:a-b-1.0-2.el7.noarch", ("a-b", "1:1.0-2.el7", "noarch")),
-    ("toyssl-0:1.0-2.i686", ("toyssl", "1.0-2", "i686"))])
-def test_names_with_versions(nevra, parts):
-    assert rpmdb.split(nevra) == parts
-
-
-@pytest.mark.parametrize("nevra", ["", "toyssl", "toyssl-1.0.noarch", "-1-2.noarch", "a-1-2"])
-def test_names_without_versions(nevra):
-    with pytest.raises(Undecided):
-        rpmdb.split(nevra)
-
-
-@pytest.mark.parametrize(("older", "newer"), [
-    ("1.0-1", "1.0-2"), ("1.9-1", "1.10-1"), ("2.0-1", "1:1.0-1"), ("1.0~rc1-1", "1.0-1"),
-    ("1.0-1", "1.0^git1-1"), ("1.0^git1-1", "1.0.1-1"), ("1.0a-1", "1.0.1-1"),
-    ("1.0-1.el9", "1.0-1.el9_1"), ("1.0-1", "1.0.0-1"), ("0.9-9", "1.0-1"),
-    ("1.0~rc1-1", "1.0~rc2-1"), ("5.14.0-427.el9", "5.14.0-503.el9"), ("1.0-a", "1.0-1")])
-def test_versions_are_compared_as_rpm_does(older, newer):
-    assert rpmdb.compare(older, newer) == -1
-    assert rpmdb.compare(newer, older) == 1
-
-
-def test_equal_versions():
-    for one, two in (("1.0-1", "1.0-1"), ("0:1.0-1", "1.0-1"), ("1.00-1", "1.0-1"),
-                     ("1_0-1", "1.0-1")):
-        assert rpmdb.compare(one, two) == 0
-
+from img_tools.packages import Busy, Reason
+from img_tools.runner import CommandMissing
+from tests.engine.dnf import BASEOS, CENTOS7, PENDING, PROGRAMS, REPOMD, RPM, UPDATEINFO, UPDATES
+from tests.support import File, Link
 
 # -- updates -------------------------------------------------------------------------------------
 
 
-def test_exit_codes_are_told_apart(make):
+@pytest.mark.parametrize("program", ["dnf", "yum"])
+def test_exit_codes_are_told_apart(make_dnf, program):
     """Defect 14: 100 is updates, 0 is none, 1 is no answer; upstream drops all three."""
-    dnf, _ = make(check=(0, "", ""))
+    dnf, _ = make_dnf(program=program, check=(0, "", ""))
     assert dnf.updates.all == ()
-    dnf, _ = make(check=(100, PENDING, ""), advisories="")
+    dnf, _ = make_dnf(program=program, check=(100, PENDING, ""), advisories="")
     assert [item.name for item in dnf.updates.all] == ["toyssl", "toytool"]
-    dnf, _ = make(check=(1, "", "Error: Failed to download metadata for repo 'baseos': Cannot "
-                                "download repomd.xml: All mirrors were tried"))
+    dnf, _ = make_dnf(program=program, check=(
+        1, "", "Error: Failed to download metadata for repo 'baseos': Cannot download repomd.xml: "
+               "All mirrors were tried"))
     with pytest.raises(Undecided, match="repository baseos: its server cannot be reached"):
         _ = dnf.updates
 
 
 @pytest.mark.parametrize(("code", "text"), [(100, ""), (0, PENDING), (100, "Obsoleting Packages")])
-def test_a_code_and_a_list_that_contradict_each_other_are_no_answer(make, code, text):
-    dnf, _ = make(check=(code, text, ""))
+def test_a_code_and_a_list_that_contradict_each_other_are_no_answer(make_dnf, code, text):
+    dnf, _ = make_dnf(program="yum", check=(code, text, ""))
     with pytest.raises(Undecided, match="not understood"):
         _ = dnf.updates
 
 
-def test_advisories_decide(make):
-    dnf, run = make(check=(100, PENDING, ""),
-                    advisories="RLSA-2026:1 Important/Sec. toyssl-1.0-2.el9.x86_64\n"
-                               "RLSA-2026:2 Low/Sec.       toyssl-1.0-1.el9.x86_64\n"
-                               "RLSA-2026:3 Low/Sec.       toytool-1:2.1-1.el9.x86_64\n")
+def test_one_dnf_answers_everything(make_dnf):
+    """Starting dnf 4 takes longer than all that it is asked."""
+    dnf, run = make_dnf(check=(100, PENDING, ""), advisories="", repoquery="toytool.noarch\n")
+    assert len(dnf.updates.all) == 2
+    assert [item.name for item in dnf.unavailable] == ["toytool"]
+    assert [argv[0] for argv in run.calls] == ["dnf", "rpm"]
+    assert [line.partition(" ")[0] for line in run.asked] == [
+        "check-update", "config", "updateinfo", "config", "repoquery", "config", "exit"]
+
+
+@pytest.mark.parametrize("failed", ["advisories", "repoquery"])
+@pytest.mark.parametrize(("complaint", "says"), [
+    ("Error: Failed to parse updateinfo\n", "updateinfo is damaged"),
+    ("usage: dnf repoquery [-c]\nunrecognized arguments: --extras\n", "every question")])
+def test_a_command_that_fails_within_the_shell_is_no_answer(make_dnf, failed, complaint, says):
+    """The shell goes on to the next one and exits with 0."""
+    dnf, _ = make_dnf(check=(0, "", ""), **{failed: (0, "", complaint)})
+    with pytest.raises(Undecided, match=says):
+        _ = dnf.updates
+
+
+def test_no_space_for_the_questions_is_no_answer(make_dnf, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    dnf, _ = make_dnf(check=(0, "", ""))
+    monkeypatch.setattr("img_tools.packages.dnf_refresh.open", full, raising=False)
+    with pytest.raises(Undecided, match="No space left"):
+        _ = dnf.updates
+
+
+def test_a_shell_that_ends_too_early_is_no_answer(make_dnf):
+    dnf, run = make_dnf(check=(0, "", ""))
+    whole = run._shell
+    run._shell = lambda script: (0, whole(script)[1].partition("\n")[2], "")
+    with pytest.raises(Undecided, match="did not answer every question"):
+        _ = dnf.updates
+
+
+def test_advisories_decide(make_dnf):
+    dnf, run = make_dnf(check=(100, PENDING, ""),
+                        advisories="RLSA-2026:1 Important/Sec. toyssl-1.0-2.el9.x86_64\n"
+                                   "RLSA-2026:2 Low/Sec.       toyssl-1.0-1.el9.x86_64\n"
+                                   "RLSA-2026:3 Low/Sec.       toytool-1:2.1-1.el9.x86_64\n")
     ssl, tool = dnf.updates.all
     assert (ssl.installed, ssl.candidate, ssl.security, ssl.advisories) == (
         "1.0-1.el9", "1.0-2.el9", True, ("RLSA-2026:1",))
     assert (tool.installed, tool.security, tool.unproven) == ("1:2.0-1.el9", False, False)
     assert dnf.updates.index_time == "2025-10-09T08:53:20+00:00"
-    assert [argv[0] for argv in run.calls] == ["dnf", "dnf", "rpm"]
+    assert [argv[0] for argv in run.calls] == ["dnf", "rpm"]
 
 
-def test_without_updates_nobody_asks_for_advisories(make):
-    dnf, run = make(check=(0, "", ""))
+def test_without_updates_nobody_asks_for_advisories(make_dnf):
+    dnf, run = make_dnf(program="yum", check=(0, "", ""))
     assert dnf.updates.all == ()
     assert not any("updateinfo" in argv for argv in run.calls)
 
 
 @pytest.mark.parametrize("index", [
     "", '<data type="updateinfo"><open-size>61</open-size></data>'], ids=["none", "empty"])
-def test_a_repository_without_advisories_cannot_prove_anything(make, index):
-    dnf, run = make(check=(100, PENDING, ""), repos={"baseos": REPOMD.format(index)})
+def test_a_repository_without_advisories_cannot_prove_anything(make_dnf, index):
+    dnf, run = make_dnf(check=(100, PENDING, ""), repos={"baseos": REPOMD.format(index)})
     assert [(item.security, item.unproven) for item in dnf.updates.all] == [(True, True)] * 2
     assert not any("updateinfo" in argv for argv in run.calls)
 
 
-def test_advisories_that_dnf_could_not_read_are_an_error(make):
+def test_advisories_that_dnf_could_not_read_are_an_error(make_dnf):
     """dnf 4 prints nothing and leaves out the file that it makes of them."""
-    dnf, run = make(check=(100, PENDING, ""))
+    dnf, run = make_dnf(check=(100, PENDING, ""))
     fetch = run._fetch
 
     def without(argv: Sequence[str]) -> None:
@@ -246,25 +120,25 @@ def test_advisories_that_dnf_could_not_read_are_an_error(make):
         _ = dnf.updates
 
 
-def test_yum_of_centos_6_cannot_read_advisories(make):
+def test_yum_of_centos_6_cannot_read_advisories(make_dnf):
     """There they come with a plugin; its repositories have none, but EPEL has."""
-    dnf, _ = make({"/etc/os-release": CENTOS7, "/etc/yum.repos.d/rocky.repo": UPDATES},
-                  program="yum", repos={"updates": REPOMD.format(UPDATEINFO)},
-                  check=(100, PENDING.replace("baseos", "updates"), ""),
-                  advisories=(1, "", "No such command: updateinfo. Please use /usr/bin/yum --help"))
+    dnf, _ = make_dnf({"/etc/os-release": CENTOS7, "/etc/yum.repos.d/rocky.repo": UPDATES},
+                      program="yum", repos={"updates": REPOMD.format(UPDATEINFO)},
+                      check=(100, PENDING.replace("baseos", "updates"), ""),
+                      advisories=(1, "", "No such command: updateinfo. Please use --help"))
     assert [(item.security, item.unproven) for item in dnf.updates.all] == [(True, True)] * 2
 
 
-def test_a_repository_that_was_passed_over_is_an_error(make):
+def test_a_repository_that_was_passed_over_is_an_error(make_dnf):
     """Whatever the exit code says: its metadata must be there."""
-    dnf, _ = make({"/etc/yum.repos.d/more.repo": "[extras]\nbaseurl=http://x/\n"},
-                  check=(0, "", ""))
+    dnf, _ = make_dnf({"/etc/yum.repos.d/more.repo": "[extras]\nbaseurl=http://x/\n"},
+                      check=(0, "", ""))
     with pytest.raises(Undecided, match="no metadata of the repository extras"):
         _ = dnf.updates
 
 
-def test_dnf5_answers_in_json(make):
-    dnf, run = make(
+def test_dnf5_answers_in_json(make_dnf):
+    dnf, run = make_dnf(
         program="dnf5",
         check='{"upgrades":[{"name":"toyssl","arch":"x86_64","evr":"1.0-2.el9",'
               '"repository":"baseos"}]}',
@@ -277,10 +151,10 @@ def test_dnf5_answers_in_json(make):
     assert all(argv[0] in ("dnf5", "rpm") for argv in run.calls)
 
 
-def test_locked_and_excluded_packages(make):
-    dnf, _ = make({"/etc/dnf/plugins/versionlock.list": "# x\ntoyssl-0:1.0-1.el9.*\n",
-                   "/etc/dnf/dnf.conf": "[main]\ngpgcheck=1\nexclude=foo, toyt*\n"},
-                  check=(100, PENDING, ""), advisories="")
+def test_locked_and_excluded_packages(make_dnf):
+    dnf, _ = make_dnf({"/etc/dnf/plugins/versionlock.list": "# x\ntoyssl-0:1.0-1.el9.*\n",
+                       "/etc/dnf/dnf.conf": "[main]\ngpgcheck=1\nexclude=foo, toyt*\n"},
+                      check=(100, PENDING, ""), advisories="")
     assert [item.reason for item in dnf.updates.all] == [Reason.HELD, Reason.PINNED]
     assert dnf.installed["toyssl"].held
     assert list(dnf.upgrade()) == []
@@ -289,12 +163,12 @@ def test_locked_and_excluded_packages(make):
     assert "/etc/dnf/dnf.conf" in dnf.remedy(dnf.updates.all[1])
 
 
-def test_everything_is_written_to_a_place_of_its_own(make):
+def test_everything_is_written_to_a_place_of_its_own(make_dnf):
     """Defect 34: yum refills the cache of the cleaned image, and its logs."""
     for program in PROGRAMS:
-        dnf, run = make({"/var/cache/dnf/x/y": "1", "/var/lib/dnf/history.sqlite": "2"},
-                        program=program, refresh=False,
-                        check="{}" if program == "dnf5" else (0, "", ""))
+        dnf, run = make_dnf({"/var/cache/dnf/x/y": "1", "/var/lib/dnf/history.sqlite": "2"},
+                            program=program, refresh=False,
+                            check="{}" if program == "dnf5" else (0, "", ""))
         assert dnf.updates.all == ()
         (command,) = (argv for argv in run.calls if argv[0] == program)
         joined = " ".join(command)
@@ -308,16 +182,16 @@ def test_everything_is_written_to_a_place_of_its_own(make):
         assert (top.parent / "rpm/rpmdb.sqlite").read_text() == "db"
 
 
-def test_nothing_is_enabled(make):
-    dnf, run = make({"/etc/yum.repos.d/rocky.repo": BASEOS + "enabled=0\n"})
+def test_nothing_is_enabled(make_dnf):
+    dnf, run = make_dnf({"/etc/yum.repos.d/rocky.repo": BASEOS + "enabled=0\n"})
     with pytest.raises(Undecided, match="no repository is enabled"):
         _ = dnf.updates
     assert not any(argv[0] == "dnf" for argv in run.calls)
 
 
-def test_repositories_of_a_plugin_are_not_judged(make):
-    dnf, _ = make({"/etc/yum.repos.d/rocky.repo": "",
-                   "/etc/dnf/plugins/spacewalk.conf": "[main]\nenabled = 1\n"})
+def test_repositories_of_a_plugin_are_not_judged(make_dnf):
+    dnf, _ = make_dnf({"/etc/yum.repos.d/rocky.repo": "",
+                       "/etc/dnf/plugins/spacewalk.conf": "[main]\nenabled = 1\n"})
     with pytest.raises(Undecided, match="through a plugin"):
         _ = dnf.updates
 
@@ -342,141 +216,49 @@ def test_repositories_of_a_plugin_are_not_judged(make):
     ("Error: Failed to download metadata for repo 'x': repomd.xml parser error: Parse error at "
      "line: 1", "repository x: its metadata is damaged"),
 ])
-def test_what_fails_is_named_with_why_and_a_cure(make, text, says):
-    dnf, _ = make(check=(1, "", text))
+def test_what_fails_is_named_with_why_and_a_cure(make_dnf, text, says):
+    dnf, _ = make_dnf(check=(1, "", text))
     with pytest.raises(Undecided) as raised:
         _ = dnf.updates
     assert says in str(raised.value)
 
 
-def test_no_password_is_shown(make):
-    dnf, _ = make(check=(1, "", "strange trouble with http://me:pw@host/x"))
+def test_no_password_is_shown(make_dnf):
+    dnf, _ = make_dnf(check=(1, "", "strange trouble with http://me:pw@host/x"))
     with pytest.raises(Undecided) as raised:
         _ = dnf.updates
     assert "me:pw" not in str(raised.value)
     assert "strange trouble" in str(raised.value)
 
 
-def test_a_program_that_is_missing(make):
-    dnf, _ = make(check=CommandMissing(("dnf",), "is not in the image"))
+def test_a_program_that_is_missing(make_dnf):
+    dnf, _ = make_dnf(check=CommandMissing(("dnf",), "is not in the image"))
     with pytest.raises(Undecided, match="dnf is not in the image"):
         _ = dnf.updates
-    dnf, _ = make(packages=CommandMissing(("rpm",), "is not in the image"))
+    dnf, _ = make_dnf(packages=CommandMissing(("rpm",), "is not in the image"))
     with pytest.raises(Undecided, match="rpm is not in the image"):
         _ = dnf.installed
 
 
 @pytest.mark.parametrize("listed", ["", "gpg-pubkey\t(none)\t1-2\t(none)\n", "garbage\n",
                                     "toyssl\t\t1-1\tnoarch\n"])
-def test_a_database_that_lists_nothing_is_an_error(make, listed):
-    dnf, _ = make(packages=listed)
+def test_a_database_that_lists_nothing_is_an_error(make_dnf, listed):
+    dnf, _ = make_dnf(packages=listed)
     with pytest.raises(Undecided, match="rpm lists"):
         _ = dnf.installed
 
 
-def test_without_a_database_nothing_is_known(make):
-    dnf, _ = make({"/var/lib/rpm/rpmdb.sqlite": None})
+def test_without_a_database_nothing_is_known(make_dnf):
+    dnf, _ = make_dnf({"/var/lib/rpm/rpmdb.sqlite": None})
     with pytest.raises(Undecided, match="no RPM database"):
         _ = dnf.installed
 
 
-# -- configuration -------------------------------------------------------------------------------
+# -- locks, packages, words ------------------------------------------------------------------------
 
 
-def test_sections_and_their_lines(make, tmp_path):
-    make({"/etc/yum.repos.d/a.repo":
-          "# comment\n[one]\nbaseurl = http://me:pw@host/one\n   http://other/one\n"
-          "enabled=True\n\n[two]\nmirrorlist=http://x\nenabled = 0\n; more\n"
-          "[three]\ngpgcheck=0\nrepo_gpgcheck=1\nmetalink=https://y\nexcludepkgs=a,b c\n",
-          "/etc/yum.repos.d/b.repo.rpmsave": "[four]\n", "/etc/yum.repos.d/rocky.repo": ""})
-    repos = {repo.id: repo for repo in dnf_config.read(RootFS(str(tmp_path / "0"))).repos}
-    assert list(repos) == ["one", "three"]
-    assert repos["one"] == Repo("one", "/etc/yum.repos.d/a.repo", 2,
-                                ("http://host/one", "http://other/one"), True, ())
-    assert (repos["three"].line, repos["three"].checked) == (11, True)
-    assert repos["three"].excludes == ("a", "b", "c")
-
-
-def test_overrides_of_dnf5(make, tmp_path):
-    make({"/etc/dnf/repos.override.d/99-config.repo": "[base*]\nenabled=0\n"})
-    assert dnf_config.read(RootFS(str(tmp_path / "0"))).repos == ()
-
-
-def test_yum_conf_of_old_and_a_directory_of_its_own(make, tmp_path):
-    make({"/etc/dnf/dnf.conf": None, "/etc/yum.conf":
-          "[main]\nreposdir=/etc/my.repos\nexclude=kernel*\n\n[inline]\nbaseurl=file:///x\n",
-          "/etc/my.repos/x.repo": "[mine]\nbaseurl=file:///y\ngpgcheck=1\n"})
-    config = dnf_config.read(RootFS(str(tmp_path / "0")))
-    assert [(repo.id, repo.checked) for repo in config.repos] == [
-        ("inline", False), ("mine", True)]
-    assert config.excluded("kernel-core", "x86_64", "mine")
-    assert not config.excluded("bash", "x86_64", "mine")
-
-
-@pytest.mark.parametrize("text", ["garbage\n", "key=value\n", "[a]\nno equals sign\n"])
-def test_a_file_that_is_not_understood_is_an_error(make, text):
-    dnf, _ = make({"/etc/yum.repos.d/bad.repo": text})
-    with pytest.raises(Undecided, match=r"bad\.repo line \d is not understood"):
-        _ = dnf.repositories
-
-
-@pytest.mark.parametrize(("system", "repo_id", "uri", "keys", "official", "security"), [
-    ("rocky 9", "baseos", "https://mirrors.rockylinux.org/x", (), True, True),
-    ("rocky 9", "appstream", "https://mirrors.rockylinux.org/x", (), True, False),
-    ("rocky 9", "all", "http://mirror.example.org/x",
-     ("file:///etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9",), True, True),
-    ("rocky 9", "baseos", "http://mirror.example.org/x", ("http://x/RPM-GPG-KEY-Rocky-9",),
-     False, False),
-    ("rocky 9", "epel", "https://mirrors.fedoraproject.org/x", (), False, False),
-    ("centos 7", "base", "http://mirrorlist.centos.org/?repo=os", (), True, False),
-    ("centos 7", "updates", "http://mirrorlist.centos.org/?repo=updates", (), True, True),
-    ("centos 7", "vault", "http://vault.centos.org/7.9.2009/updates/x86_64", (), True, True),
-    ("centos 9", "baseos", "https://mirrors.centos.org/metalink?repo=x", (), True, True),
-    ("almalinux 10", "baseos", "https://mirrors.almalinux.org/x", (), True, True),
-    ("cloudlinux 9", "cloudlinux-baseos", "https://repo.cloudlinux.com/x", (), True, True),
-    ("fedora 41", "updates", "https://mirrors.fedoraproject.org/x", (), True, True),
-    ("fedora 41", "updates-testing", "https://mirrors.fedoraproject.org/x", (), True, False),
-    ("rocky 9", "baseos", "https://rockylinux.org.evil.example/x", (), False, False),
-    ("alpine 3", "x", "https://x/", (), False, False),
-])
-def test_whose_repository_it_is(system, repo_id, uri, keys, official, security):
-    os_id, _, major = system.partition(" ")
-    own = System(os_id, int(major))
-    repo = Repo(repo_id, "/x", 1, (uri,), True, keys)
-    assert (own.official(repo), own.security(repo)) == (official, security)
-
-
-def test_repositories_as_the_checks_see_them(make):
-    dnf, _ = make({"/etc/yum.repos.d/more.repo": "[third]\nbaseurl=http://me:pw@x/y\ngpgcheck=0\n"})
-    base, third = sorted(dnf.repositories, key=lambda item: item.suite)
-    assert (base.official, base.security, base.unsigned, base.line) == (True, True, None, 1)
-    assert (third.official, third.unsigned, third.uri) == (False, "gpgcheck=0", "http://x/y")
-
-
-# -- programs, locks, words ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("files", "found"), [
-    (PROGRAMS["dnf"], DNF4), (PROGRAMS["dnf5"], DNF5), (PROGRAMS["yum"], YUM3),
-    ({**PROGRAMS["yum"], "/usr/bin/dnf": ""}, YUM3), ({"/usr/bin/dnf5": ""}, DNF5)])
-def test_which_program_it_is(tmp_path, files, found):
-    build(tmp_path, {"/usr": {}, **files})
-    assert dnf_dialect.find(RootFS(str(tmp_path))) is found
-
-
-def test_no_program(tmp_path):
-    with pytest.raises(Undecided, match="neither dnf nor yum"):
-        dnf_dialect.find(RootFS(str(tmp_path)))
-
-
-@pytest.mark.parametrize("os_id", ["rocky", "almalinux", "cloudlinux", "centos", "fedora", "rhel"])
-def test_the_family_is_known(tmp_path, os_id):
-    root = RootFS(str(tmp_path))
-    assert isinstance(select([os_id], root, Runner(str(tmp_path)), Scratch(root)), Dnf)
-
-
-def test_who_holds_the_lock_of_rpm_is_named(make):
-    dnf, run = make({"/var/lib/rpm/.rpm.lock": ""})
+def test_who_holds_the_lock_of_rpm_is_named(make_dnf):
+    dnf, run = make_dnf({"/var/lib/rpm/.rpm.lock": ""})
     dnf.require_idle()
     script = ("import fcntl,sys,time\nfile=open(sys.argv[1],'r+')\nfcntl.lockf(file,fcntl.LOCK_EX)"
               "\nprint('locked',flush=True)\ntime.sleep(60)")
@@ -494,25 +276,25 @@ def test_who_holds_the_lock_of_rpm_is_named(make):
         holder.wait()
 
 
-def test_unmet_dependencies(make):
-    dnf, run = make(unmet=(1, "Unsatisfied dependencies for toy-1:1-1.noarch:\n"
-                              "\tnot-there is needed by (installed) toy-1:1-1.noarch\n"
-                              "\tlibx.so.1()(64bit) is needed by (installed) toy-1:1-1.noarch\n",
-                           ""))
+def test_unmet_dependencies(make_dnf):
+    dnf, run = make_dnf(unmet=(
+        1, "Unsatisfied dependencies for toy-1:1-1.noarch:\n"
+           "\tnot-there is needed by (installed) toy-1:1-1.noarch\n"
+           "\tlibx.so.1()(64bit) is needed by (installed) toy-1:1-1.noarch\n", ""))
     assert [(item.code, item.package) for item in dnf.problems] == [
         ("unmet-dependency", "toy")] * 2
     assert "not-there" in dnf.problems[0].message
     assert any("--noscripts" in argv for argv in run.calls)
-    dnf, _ = make(unmet=(1, "", "error: db5 error"))
+    dnf, _ = make_dnf(unmet=(1, "", "error: db5 error"))
     with pytest.raises(Undecided, match="db5 error"):
         _ = dnf.problems
 
 
-def test_a_package_that_is_there_twice_is_an_interrupted_upgrade(make):
+def test_a_package_that_is_there_twice_is_an_interrupted_upgrade(make_dnf):
     listed = RPM + "toyssl\t(none)\t1.0-2.el9\tx86_64\n" + "".join(
         f"kernel-core\t(none)\t5.14.0-{n}.el9\tx86_64\n" for n in (9, 10)) + (
         "toyssl\t(none)\t1.0-2.el9\ti686\n")
-    dnf, _ = make(packages=listed)
+    dnf, _ = make_dnf(packages=listed)
     (problem,) = dnf.problems
     assert (problem.code, problem.package) == ("installed-twice", "toyssl")
     assert dnf.installed["kernel-core"].version == "5.14.0-10.el9"
@@ -520,8 +302,8 @@ def test_a_package_that_is_there_twice_is_an_interrupted_upgrade(make):
         dnf.require_settled()
 
 
-def test_commands_for_a_person(make):
-    dnf, _ = make()
+def test_commands_for_a_person(make_dnf):
+    dnf, _ = make_dnf()
     assert dnf.advice("install", "cloud-init") == "dnf install cloud-init"
     assert dnf.advice("upgrade") == "dnf upgrade --refresh"
     assert "gpgcheck=1" in dnf.advice("sign")
@@ -529,10 +311,10 @@ def test_commands_for_a_person(make):
     assert dnf.advice("remove", "a", "b") == "dnf remove a b"
 
 
-def test_commands_of_yum(make):
-    yum, _ = make({"/etc/yum.repos.d/rocky.repo": UPDATES, "/etc/os-release": CENTOS7},
-                  program="yum", check=(100, PENDING.replace("baseos", "updates"), ""),
-                  repos={"updates": REPOMD.format("")})
+def test_commands_of_yum(make_dnf):
+    yum, _ = make_dnf({"/etc/yum.repos.d/rocky.repo": UPDATES, "/etc/os-release": CENTOS7},
+                      program="yum", check=(100, PENDING.replace("baseos", "updates"), ""),
+                      repos={"updates": REPOMD.format("")})
     assert yum.advice("upgrade") == "yum clean expire-cache && yum upgrade"
     commands = [" ".join(action.argv).partition("yum ")[2] for action in yum.upgrade()]
     assert commands == ["-y -q clean expire-cache", "-y -q upgrade"]
@@ -540,29 +322,29 @@ def test_commands_of_yum(make):
     assert yum.purge("do-agent").argv[-3:] == ("-q", "remove", "do-agent")
 
 
-def test_what_nothing_needs_any_more(make):
-    dnf, _ = make(repoquery="toytool.noarch\n")
+def test_what_nothing_needs_any_more(make_dnf):
+    dnf, _ = make_dnf(repoquery="toytool.noarch\n")
     (action,) = dnf.autoremove()
     assert action.argv[-4:] == ("dnf", "-y", "-q", "autoremove")
     assert "toytool" in action.why
-    dnf, _ = make(repoquery="\n")
+    dnf, _ = make_dnf(repoquery="\n")
     assert list(dnf.autoremove()) == []
 
 
-def test_packages_that_no_repository_has(make):
-    dnf, _ = make(check=(0, "", ""), repoquery="toytool.noarch\n\n")
+def test_packages_that_no_repository_has(make_dnf):
+    dnf, _ = make_dnf(check=(0, "", ""), repoquery="toytool.noarch\n\n")
     assert [item.name for item in dnf.unavailable] == ["toytool"]
-    yum, _ = make({"/etc/yum.repos.d/rocky.repo": UPDATES}, program="yum",
-                  repos={"updates": REPOMD.format("")}, check=(0, "", ""),
-                  list="Extra Packages\ntoyssl.x86_64   1.0-1.el9   installed\n")
+    yum, _ = make_dnf({"/etc/yum.repos.d/rocky.repo": UPDATES}, program="yum",
+                      repos={"updates": REPOMD.format("")}, check=(0, "", ""),
+                      list="Extra Packages\ntoyssl.x86_64   1.0-1.el9   installed\n")
     assert [item.name for item in yum.unavailable] == ["toyssl"]
 
 
-def test_the_database_in_its_new_place(make):
-    dnf, run = make({"/var/lib/rpm": Link("../../usr/lib/sysimage/rpm"),
-                     "/var/lib/rpm/rpmdb.sqlite": None,
-                     "/usr/lib/sysimage/rpm/rpmdb.sqlite": File("db"),
-                     "/usr/lib/sysimage/rpm/rpmdb.sqlite-shm": "x"})
+def test_the_database_in_its_new_place(make_dnf):
+    dnf, run = make_dnf({"/var/lib/rpm": Link("../../usr/lib/sysimage/rpm"),
+                         "/var/lib/rpm/rpmdb.sqlite": None,
+                         "/usr/lib/sysimage/rpm/rpmdb.sqlite": File("db"),
+                         "/usr/lib/sysimage/rpm/rpmdb.sqlite-shm": "x"})
     assert "toyssl" in dnf.installed
     copied = Path(run.top) / run.env["HOME"].lstrip("/")
     assert sorted(path.name for path in (copied.parent / "rpm").iterdir()) == ["rpmdb.sqlite"]

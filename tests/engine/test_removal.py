@@ -80,35 +80,49 @@ def test_the_rpm_is_erased_and_its_database_rebuilt(image, packaged):
     assert rebuild.argv == ("rpm", "--rebuilddb")
 
 
-def test_the_history_of_dnf_forgets_it_and_keeps_the_rest(image, packaged, tmp_path):
+@pytest.mark.parametrize("path", ["/var/lib/dnf/history.sqlite",
+                                  "/usr/lib/sysimage/libdnf5/transaction_history.sqlite"])
+def test_the_history_of_dnf_forgets_it_and_keeps_the_rest(image, packaged, path):
     """dnf 4 reads there which packages were asked for."""
-    path = "/var/lib/dnf/history.sqlite"
     host = image({path: "", "/usr/libexec/platform-python": ""},
                  {("rpm", "-qf", "--qf", "%{NAME}\n", "/usr/bin/img-check"): "img-tools\n"})
     with contextlib.closing(sqlite3.connect(host.root.host_path(path))) as base:
-        base.executescript(HISTORY_OF_DNF)
+        base.executescript(HISTORY_OF_DNF + HISTORIES[path])
     (forget,) = [step for step in actions(host) if "sqlite3" in str(step)]
     assert forget.argv[:2] == ("/usr/libexec/platform-python", "-c")
     exec(forget.argv[2].replace(path, host.root.host_path(path)), {})
     with open(host.root.host_path(path), "rb") as file:
         assert b"img-tools" not in file.read()
     with contextlib.closing(sqlite3.connect(host.root.host_path(path))) as base:
-        assert base.execute("SELECT name, reason FROM rpm JOIN trans_item USING (item_id)"
-                            ).fetchall() == [("nginx", 2)]
+        assert base.execute("SELECT item_id, reason FROM rpm JOIN trans_item USING (item_id)"
+                            ).fetchall() == [(1, 2)]
+        assert "nginx" in "\n".join(base.iterdump())
 
 
 HISTORY_OF_DNF = """
-    CREATE TABLE trans (id INTEGER PRIMARY KEY, cmdline TEXT);
     CREATE TABLE item (id INTEGER PRIMARY KEY);
-    CREATE TABLE rpm (item_id INTEGER, name TEXT);
     CREATE TABLE trans_item (trans_id INTEGER, item_id INTEGER, reason INTEGER);
+    INSERT INTO item VALUES (1), (2);
+    INSERT INTO trans_item VALUES (1, 1, 2), (2, 2, 2);
+"""
+HISTORIES = {
+    "/var/lib/dnf/history.sqlite": """
+    CREATE TABLE trans (id INTEGER PRIMARY KEY, cmdline TEXT);
+    CREATE TABLE rpm (item_id INTEGER, name TEXT);
     CREATE TABLE console_output (trans_id INTEGER, line TEXT);
     INSERT INTO trans VALUES (1, "install nginx"), (2, "install /root/img-tools-0.1.0.rpm");
-    INSERT INTO item VALUES (1), (2);
     INSERT INTO rpm VALUES (1, "nginx"), (2, "img-tools");
-    INSERT INTO trans_item VALUES (1, 1, 2), (2, 2, 2);
     INSERT INTO console_output VALUES (1, "nginx"), (2, "Installing img-tools");
-"""
+""",
+    "/usr/lib/sysimage/libdnf5/transaction_history.sqlite": """
+    CREATE TABLE trans (id INTEGER PRIMARY KEY, description TEXT);
+    CREATE TABLE rpm (item_id INTEGER, name_id INTEGER);
+    CREATE TABLE pkg_name (id INTEGER, name TEXT);
+    INSERT INTO trans VALUES (1, "install nginx"), (2, "install /root/img-tools-0.1.0.rpm");
+    INSERT INTO rpm VALUES (1, 7), (2, 8);
+    INSERT INTO pkg_name VALUES (7, "nginx"), (8, "img-tools");
+""",
+}
 
 
 def test_a_python_environment_is_left_to_what_made_it(monkeypatch):

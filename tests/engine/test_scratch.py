@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import namedtuple
 from pathlib import Path
@@ -100,6 +101,52 @@ def test_without_proc_it_still_works(top, monkeypatch):
     monkeypatch.setattr(psutil, "disk_partitions", missing)
     monkeypatch.setattr(psutil, "virtual_memory", missing)
     assert Scratch(RootFS(str(top))).make(ROOM).startswith("/dev/shm/")
+
+
+GUARDED = "tmpdir.??????"
+
+
+def test_what_a_command_makes_and_removes_leaves_no_time(top):
+    os.utime(top / "tmp", ns=(1_000_000_001, 2_000_000_002))
+    with Scratch(RootFS(str(top))).guard("/tmp", GUARDED):
+        (top / "tmp/tmpdir.abc123").mkdir()
+        (top / "tmp/tmpdir.abc123").rmdir()
+    found = os.stat(top / "tmp")
+    assert (found.st_atime_ns, found.st_mtime_ns) == (1_000_000_001, 2_000_000_002)
+
+
+def test_what_a_killed_command_leaves_goes_and_nothing_else(top):
+    """Names that were there, names of another kind, and what belongs to somebody else stay."""
+    build(top, {"/tmp/tmpdir.before": "x", "/etc/passwd": "x"})
+    os.utime(top / "tmp", ns=(1_000_000_001, 2_000_000_002))
+    with contextlib.suppress(Undecided), Scratch(RootFS(str(top))).guard("/tmp", GUARDED):
+        build(top, {"/tmp/tmpdir.abc123/repomd.xml": "x", "/tmp/other.abc123": "x",
+                    "/tmp/tmpdir.abc1234": "x", "/tmp/tmpdir.linked": Link("/etc")})
+        if os.geteuid() == 0:
+            build(top, {"/tmp/tmpdir.theirs": "x"})
+            os.chown(top / "tmp/tmpdir.theirs", 1234, 1234)
+        raise Undecided("it was killed")
+    stay = {"tmpdir.before", "other.abc123", "tmpdir.abc1234", "tmpdir.linked"}
+    assert {*os.listdir(top / "tmp")} - {"tmpdir.theirs"} == stay
+    assert (top / "tmp/tmpdir.theirs").exists() == (os.geteuid() == 0)
+    assert (top / "etc/passwd").exists()
+    assert os.stat(top / "tmp").st_mtime_ns == 2_000_000_002
+
+
+def test_a_guarded_directory_is_tidied_when_the_run_is_stopped(top):
+    put_aside = Scratch(RootFS(str(top)))
+    with put_aside.guard("/tmp", GUARDED):
+        (top / "tmp/tmpdir.abc123").mkdir()
+        put_aside.close()
+        assert os.listdir(top / "tmp") == []
+        (top / "tmp/late").mkdir()  # of the next command: close() was the end of our business
+        before = os.stat(top / "tmp").st_mtime_ns
+    assert os.stat(top / "tmp").st_mtime_ns == before
+
+
+def test_without_the_directory_there_is_nothing_to_guard(tmp_path):
+    with Scratch(RootFS(str(tmp_path))).guard("/tmp", GUARDED):
+        assert os.listdir(tmp_path) == []
 
 
 def test_no_room_is_undecided_and_says_what_to_do(top):

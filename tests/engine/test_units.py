@@ -51,3 +51,15 @@ def test_run_levels_of_centos_6(image):
     units = image({"/etc/rc.d/init.d/sshd": "x", "/etc/init.d": Link("rc.d/init.d"),
                    "/etc/rc.d/rc3.d/S55sshd": Link("../init.d/sshd")}).units
     assert units.starts("ssh.service", "sshd.service")
+
+
+@pytest.mark.parametrize(("inittab", "more", "starts"), [
+    ("id:3:initdefault:\n", {}, False), ("id:5:initdefault:\n", {}, True),
+    ("# id:3:initdefault:\n", {}, True), ("id:3:initdefault:\n",
+                                         {"/usr/lib/systemd/systemd": "x"}, True)])
+def test_the_run_level_that_is_booted_into_counts(image, inittab, more, starts):
+    """systemd reads no inittab, and takes the scripts of every run level."""
+    units = image({"/etc/init.d/sshd": "x", "/etc/rc5.d/S55sshd": Link("../init.d/sshd"),
+                   "/etc/inittab": inittab, **more}).units
+    assert units.starts("sshd.service") == starts
+    assert units.sysv == (inittab.startswith("id") and not more)

@@ -15,8 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.container import machine, server
-from tests.container.conftest import key, make  # noqa: F401 - fixtures
+from tests.container import server
+from tests.container.conftest import (  # noqa: F401 - fixtures
+    _machines,
+    key,
+    make,
+    make_el,
+)
 from tests.container.machine import Machine
 from tests.integrations import network
 from tests.integrations.cloud import Cloud
@@ -30,11 +35,8 @@ from tests.packaging.conftest import (  # noqa: F401 - fixtures
     single,
     tree,
 )
-from tests.rootfs import trees
 from tests.rootfs.conftest import rpm_key  # noqa: F401 - a fixture
-from tests.rootfs.debrepo import Key
-from tests.rootfs.el import SUITES, El, publishable
-from tests.rootfs.planting import Edit, plant
+from tests.rootfs.planting import plant
 from tests.support import File
 
 PATIENCE = 900  # seconds for one run of one of them: QEMU without KVM on a busy machine
@@ -95,22 +97,6 @@ def site(make: Callable[[str], Machine], tmp_path: Path) -> Iterator[Site]:  # n
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(opener)], check=True)
     with network.laid() as laid:
         yield Site(laid, opener, home, make)
-
-
-@pytest.fixture
-def rocky_box(site: Site, rpm_key: Key, tmp_path: Path) -> Iterator[Machine]:  # noqa: F811
-    """A machine like Rocky Linux 9, with dnf, firewalld and repositories of its own."""
-    place = tmp_path / "rocky"
-    (place / "lent").mkdir(parents=True)
-    with trees.copy(trees.pristine(SUITES["dnf4"], "dnf4"), place) as top:
-        publishable(El(top, "dnf4", rpm_key))
-        release = os.uname().release
-        plant(top, {
-            "/etc/cloud/cloud.cfg": Edit("^ - apt-configure$", ""),  # it is Debian's
-            f"/boot/vmlinuz-{release}": "kernel", f"/boot/initramfs-{release}.img": "disk",
-        })
-        with machine.machine(top, place / "lent") as box:
-            yield box
 
 
 @pytest.fixture

@@ -257,11 +257,11 @@ build {{
 
 
 def test_of_several_images_those_that_pass_are_snapshotted(
-    site, cloud, single, build, rocky_box
+    site, cloud, single, build, make_el
 ):
     """The template in HCL. The second image fails by a password that only people can judge."""
     hosts = {"debian-12-x64": site.host("bookworm"), "ubuntu-24-04-x64": site.host("trixie"),
-             "rockylinux-9-x64": site.up(rocky_box)}
+             "rockylinux-9-x64": site.up(make_el("rocky-9"))}
     for host in hosts.values():
         (host.box.tree / "root/.ssh/authorized_keys").unlink()
     cloud.open(hosts)
@@ -281,7 +281,8 @@ def test_of_several_images_those_that_pass_are_snapshotted(
 
     assert verdicts(site) == {"debian-12": ("pass", []), "ubuntu-24-04": ("fail", ["passwords"]),
                               "rockylinux-9": ("pass", [])}
-    for passed in (hosts["debian-12-x64"].box, rocky_box):
+    for image in ("debian-12-x64", "rockylinux-9-x64"):
+        passed = hosts[image].box
         passed.wait_off()
         assert secrets_of(passed, [CANARY.encode(), b"img-clean"]) == []
         assert residues(running.check(passed.tree, "--no-refresh").report) == []

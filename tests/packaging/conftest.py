@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from tests.rootfs import trees
 from tests.rootfs.conftest import rpm_key  # noqa: F401 - a fixture
 from tests.rootfs.debrepo import Key
-from tests.rootfs.el import El
+from tests.rootfs.el import RELEASES, El
 
 # The smallest Debian, of the next release.
 trees.RECIPES["minbase"] = f"""
@@ -26,7 +27,8 @@ ID_LIKE=debian
 VERSION_ID="24.04"
 VERSION_CODENAME=noble
 """
-SOURCES = {"forky": ("forky", "minbase"), "ubuntu": ("trixie", "stale"), "el": ("bookworm", "dnf4")}
+SOURCES = {"forky": ("forky", "minbase"), "ubuntu": ("trixie", "stale"),
+           "dnf4": ("bookworm", "dnf4"), "dnf5": ("forky", "dnf5")}
 
 ROOT = Path(__file__).parents[2]
 Tree = Callable[..., Path]
@@ -81,7 +83,7 @@ def tree(_trees: None, tmp_path: Path) -> Iterator[Tree]:
             top = stack.enter_context(trees.copy(source, place))
             if name == "ubuntu":
                 (top / "usr/lib/os-release").write_text(UBUNTU)
-            if name != "el":  # there dnf needs it
+            if not name.startswith("dnf"):  # whose history is in SQLite, for which it is needed
                 for path in top.glob("usr/bin/python3*"):
                     path.rename(top / "srv" / path.name)
             return top
@@ -89,12 +91,11 @@ def tree(_trees: None, tmp_path: Path) -> Iterator[Tree]:
         yield lend
 
 
-@pytest.fixture
-def rocky(tree: Tree, rpm_key: Key) -> El:  # noqa: F811
-    """A tree like Rocky Linux 9, with real rpm and dnf and a security update to come."""
-    system = El(tree("el"), "dnf4", rpm_key)
+def _el(tree: Tree, tool: str, key: Key, release: str = "rocky-9") -> El:
+    """A tree like RELEASE, with real rpm and TOOL and a security update to come."""
+    system = El(tree(tool), tool, key, release)
     database = system.tree / "var/lib/rpm"  # an overlay renames no directory that lies below it
-    database.rmdir()
+    shutil.rmtree(database)
     database.mkdir()
     system.stock()
     system.install("toyssl", "1.0-1.el9")
@@ -103,6 +104,24 @@ def rocky(tree: Tree, rpm_key: Key) -> El:  # noqa: F811
     updates.advise("TOYSA-2026:1", "security", "toyssl", "1.0-2.el9")
     system.publish()
     return system
+
+
+@pytest.fixture
+def rocky(tree: Tree, rpm_key: Key) -> El:  # noqa: F811
+    """A tree like Rocky Linux 9."""
+    return _el(tree, "dnf4", rpm_key)
+
+
+@pytest.fixture(params=list(RELEASES))
+def el(request: pytest.FixtureRequest, tree: Tree, rpm_key: Key) -> El:  # noqa: F811
+    """A tree like each release of the RHEL family."""
+    return _el(tree, "dnf4", rpm_key, request.param)
+
+
+@pytest.fixture(params=["dnf4", "dnf5"])
+def managed(request: pytest.FixtureRequest, tree: Tree, rpm_key: Key) -> El:  # noqa: F811
+    """A tree with each generation of dnf."""
+    return _el(tree, request.param, rpm_key)
 
 
 @pytest.fixture

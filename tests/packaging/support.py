@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import fnmatch
 import os
+import re
 import stat
 import struct
 import subprocess
@@ -47,10 +49,10 @@ def inside(top: Path, *command: str) -> str:
 
 
 def content(top: Path, *unlike: str) -> dict[bytes, trees.Facts]:
-    """What is in TOP: owners, modes and content, no times, nothing at the paths UNLIKE."""
-    listed = {}
+    """What is in TOP: owners, modes, content, no times; nothing that matches one of UNLIKE."""
+    listed, left_out = {}, re.compile("|".join(map(fnmatch.translate, unlike)) or "(?!)")
     for name, facts in trees.manifest(top).items():
-        if os.fsdecode(name) in unlike:
+        if left_out.match(os.fsdecode(name)):
             continue
         mode, uid, gid, size, _, device, links, attributes, data = facts
         listed[name] = (mode, uid, gid, size, device, links, attributes, data)

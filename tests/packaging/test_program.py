@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import struct
 import subprocess
 from pathlib import Path
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from img_tools import __version__
+from img_tools.policy import PROFILES, RELEASES
+from tests.packaging.layouts import layout
 from tests.packaging.support import like_linux_2_6_32, run, succeed
-from tests.support import build, dpkg, validated
+from tests.support import build, validated
 
 ROOT = Path(__file__).parents[2]
 MB = 1_000_000
@@ -40,7 +43,7 @@ def test_it_is_static_with_a_stack_that_deep_recursion_fits_in(single):
     assert dynamic not in found
     writable_only = 6
     assert found[stack] == (writable_only, 0x800000)
-    assert single.stat().st_size < 12 * MB
+    assert single.stat().st_size < 11.2 * MB
 
 
 @pytest.fixture
@@ -202,50 +205,32 @@ def test_a_plugin_that_needs_another_module_hears_which_and_what_to_do(plugin):
 
 # -- old kernels and old images ------------------------------------------------------------------
 
-# Each release of the policy table, by its os-release; CentOS 6 has none.
-RELEASES = [("debian", str(n)) for n in range(9, 14)] + [
-    ("ubuntu", f"{year}.04") for year in (16, 18, 20, 22, 24, 26)] + [
-    ("centos", str(n)) for n in range(7, 11)] + [
-    (name, f"{n}.4") for name in ("rocky", "almalinux", "cloudlinux") for n in (8, 9, 10)]
-
-
-def judged(single: Path, tree: Path, *, old: bool) -> dict[str, str]:
-    """Status of every check on TREE, on this kernel or on one like 2.6.32."""
-    done = run(single, "img-check", "--root", tree, "--no-refresh", "--format", "json",
+def judged(*command: str | Path, old: bool) -> dict[str, str]:
+    """Status of every check by COMMAND, on this kernel or on one like 2.6.32."""
+    done = run(*command, "--no-refresh", "--format", "json",
                before=like_linux_2_6_32 if old else None)
-    assert done.returncode in (0, 1, 3)
+    assert done.returncode in (0, 1, 3), done.stderr
     assert done.stderr == ""
     checks = validated(done.stdout)["checks"]
     assert not [check for check in checks if "the check itself failed" in check["message"]]
     return {check["id"]: check["status"] for check in checks}
 
 
-@pytest.mark.parametrize(("name", "version"), RELEASES)
-def test_it_judges_an_image_of_every_release_the_same_on_a_kernel_of_2009(
-    single, tmp_path, root, name, version
+@pytest.mark.parametrize("release", RELEASES, ids=lambda row: f"{row.id}-{row.version}")
+def test_it_judges_an_image_of_every_release_alone_on_a_kernel_of_2009_as_it_does_here(
+    single, alone, release
 ):
-    files: dict[str, object] = {
-        "/etc/os-release": f'ID={name}\nVERSION_ID="{version}"\nID_LIKE="debian rhel"\n',
-        "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\n", "/etc/shadow": "root:*:1:::::::\n",
-        "/root/.bash_history": "secret\n", "/var/log/syslog": "line\n",
-        "/etc/ssh/sshd_config": "PermitRootLogin yes\n",
-    }
-    if name in ("debian", "ubuntu"):
-        files["/var/lib/dpkg/status"] = dpkg(bash="5.0-4", openssh_server="1:7.4p1-10")
-    build(tmp_path / "tree", files)
-    found = judged(single, tmp_path / "tree", old=True)
+    """There are but the program, the image and what Linux had before getrandom(2): no library,
+    no /proc, no /tmp.
+    """
+    (alone / "dev").mkdir()
+    os.mknod(alone / "dev/urandom", 0o444 | stat.S_IFCHR, os.makedev(1, 9))
+    build(alone / "image", layout(release))
+    found = judged(single, "img-check", "--root", alone / "image", old=False)
     assert found["shell-history"] == "fail"
-    assert found == judged(single, tmp_path / "tree", old=False)
-
-
-def test_an_image_without_os_release_is_undecided_not_a_crash(single, tmp_path, root):
-    """CentOS 6: only /etc/redhat-release."""
-    build(tmp_path / "tree", {"/etc/redhat-release": "CentOS release 6.10 (Final)\n",
-                              "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\n",
-                              "/root/.bash_history": "secret\n"})
-    found = judged(single, tmp_path / "tree", old=True)
-    assert found["shell-history"] == "fail"
-    assert found["os-release"] in ("fail", "error")
+    accepted = PROFILES["marketplace"].accepts(release)
+    assert found["os-release"] == ("pass" if accepted else "fail")
+    assert judged("chroot", alone, "/img-check", "--root", "/image", old=True) == found
 
 
 def test_the_old_kernel_of_these_tests_refuses_what_it_did_not_have():
@@ -261,15 +246,18 @@ PYTHON_PASS = 8.0  # ms of `python3 -c pass` on the machine that the limits are 
 
 
 def milliseconds(*commands: tuple[str | Path, ...]) -> list[float]:
-    """Shortest run of each of COMMANDS, taken in turn so that load falls on all alike."""
-    import time
+    """Least processor time of each of COMMANDS, which is also its time where nothing else runs.
 
+    Taken in turn, so that whatever slows the machine falls on all alike.
+    """
     best = [float("inf")] * len(commands)
     for _ in range(25):
         for index, command in enumerate(commands):
-            start = time.perf_counter()
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-            best[index] = min(best[index], (time.perf_counter() - start) * 1000)
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            assert process.returncode == 0
+            best[index] = min(best[index], (used.ru_utime + used.ru_stime) * 1000)
     return best
 
 
@@ -280,7 +268,7 @@ def test_it_starts_fast(single):
     print(f"python3 -c pass {python:.1f} ms, --version {version:.1f}, --list {listed:.1f}")
     slower = max(1.0, python / PYTHON_PASS)
     assert version <= 45 * slower
-    assert listed <= 90 * slower
+    assert listed <= 75 * slower
 
 
 def test_it_opens_no_files_to_start(single):

@@ -1,8 +1,10 @@
-"""The .rpm in a tree that looks like Rocky Linux 9."""
+"""The .rpm in trees that look like each release of the RHEL family, with dnf 4, yum and dnf 5."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,13 @@ from tests.support import validated
 MB = 1_000_000
 DATABASE = ("/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite-shm",
             "/var/lib/rpm/rpmdb.sqlite-wal", "/var/lib/rpm/.rpm.lock")  # compared by what is in it
-# What dnf writes when it installs anything; none of it may name us.
-DNF = ("/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log",
-       "/var/log/hawkey.log", "/var/lib/dnf/history.sqlite", "/var/lib/dnf/history.sqlite-shm",
-       "/var/lib/dnf/history.sqlite-wal", "/var/lib/dnf",
-       "/var/cache/dnf/tempfiles.json")
+# What dnf writes when it installs anything; none of it may name us. The state of dnf 5 has a
+# checksum of rpm's database, and the histories are compared by what is in them.
+DNF = ("/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log", "/run/dnf",
+       "/var/log/hawkey.log", "/var/log/dnf5.log", "/var/lib/dnf", "/var/lib/dnf/history.sqlite*",
+       "/var/cache/dnf/tempfiles.json", "/var/cache/dnf/.gpgkeyschecked.yum",
+       "/var/cache/libdnf5/@commandline-*", "/usr/lib/sysimage/libdnf5/system.toml",
+       "/usr/lib/sysimage/libdnf5/transaction_history.sqlite*")
 
 
 def test_it_requires_rpm_alone_and_is_small(rpm):
@@ -43,8 +47,8 @@ def packages(system: El) -> list[str]:
     return sorted(inside(system.tree, "rpm", "-qa").splitlines())
 
 
-def test_it_works_and_leaves_nothing(rocky, rpm):
-    top, before, others = rocky.tree, content(rocky.tree, *DATABASE), packages(rocky)
+def test_it_works_and_leaves_nothing(el, rpm):
+    top, before, others = el.tree, content(el.tree, *DATABASE), packages(el)
     shutil.copy(rpm, top / "img-tools.rpm")
     inside(top, "rpm", "-i", "/img-tools.rpm")
     (top / "img-tools.rpm").unlink()
@@ -55,7 +59,7 @@ def test_it_works_and_leaves_nothing(rocky, rpm):
     found = run("chroot", top, "img-check", "--no-refresh", "--only", "shell-history,os-release")
     assert found.returncode == 0, found.stdout + found.stderr
     inside(top, "rpm", "-e", "img-tools")
-    assert packages(rocky) == others
+    assert packages(el) == others
     assert content(top, *DATABASE) == before
 
 
@@ -110,18 +114,30 @@ def rebuilt(rpm: Path, place: Path, version: str) -> Path:
     return built.rename(place / built.name)
 
 
-@pytest.mark.parametrize("installed", [("rpm", "-i"), ("dnf", "-y", "install")],
-                         ids=["rpm", "dnf"])
-def test_self_remove_leaves_no_trace(rocky, rpm, installed):
-    top = rocky.tree
-    others = packages(rocky)
-    rocky.chroot("dnf", "-q", "makecache")
+@pytest.mark.parametrize("installer", ["rpm", "dnf", "yum"])
+def test_self_remove_leaves_no_trace(managed, rpm, installer):
+    top = managed.tree
+    for name in ("dnf", "yum"):
+        if not (top / "usr/bin" / name).exists():
+            (top / "usr/bin" / name).symlink_to("dnf5")  # as Fedora has it
+    managed.chroot("dnf", "-y", "upgrade", "toyssl")
+    others, history = packages(managed), recorded(top)
     before = content(top, *DATABASE, *DNF)
     shutil.copy(rpm, top / "srv/img-tools.rpm")
-    rocky.chroot(*installed, "/srv/img-tools.rpm")
+    managed.chroot(installer, *(["-i"] if installer == "rpm" else ["-y", "install"]),
+                   "/srv/img-tools.rpm")
     (top / "srv/img-tools.rpm").unlink()
     (top / "etc/img-tools/checks/vendor.py").write_text('"""One"""\ndef check(host): ...\n')
     inside(top, "img-clean", "--yes", "--only", "mail-and-spools", "--self-remove")
-    assert packages(rocky) == others
+    assert packages(managed) == others
     assert naming(top, b"img-tools") == []
     assert content(top, *DATABASE, *DNF) == before
+    assert recorded(top) == history != []
+
+
+def recorded(top: Path) -> list[tuple[int, ...]]:
+    """What dnf's history says was done to which package, by number."""
+    (path,) = [*top.glob("var/lib/dnf/history.sqlite"),
+               *top.glob("usr/lib/sysimage/libdnf5/transaction_history.sqlite")]
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        return base.execute("SELECT * FROM trans_item JOIN rpm USING (item_id)").fetchall()

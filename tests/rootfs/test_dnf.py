@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rootfs import el, trees
+from tests.rootfs import dirt, el, trees
 from tests.rootfs.debrepo import served
 from tests.rootfs.el import El
 
@@ -199,6 +199,22 @@ def test_what_a_plain_upgrade_passes_over_is_seen(system: El) -> None:
              for finding in system.check().of("security-updates")["findings"]}
     assert "versionlock delete toylocked" in fixes["toylocked"]
     assert "/etc/dnf/dnf.conf" in fixes["toyout"]
+
+
+def test_an_update_that_cannot_be_installed_is_pending(system: El) -> None:
+    """Defect 12: dnf does not say what it would pass over; no pass, whatever stands in the way."""
+    repo = system.repo("updates")
+    repo.add("toyssl", "1.0-2.el9", more="Requires: not-there")
+    repo.advise("TOYSA-2026:1", "security", "toyssl", "1.0-2.el9")
+    system.publish()
+    assert system.updates() == {"toyssl": "security-update-pending"}
+    conf = system.tree / "etc/dnf/dnf.conf"  # EL's has best=True
+    report = dirt.img_clean(system.tree, "--yes", "--only", "package-upgrade", codes=(1,))
+    assert [*dirt.failures(report)] == ["package-upgrade"]
+    assert "not-there" in str(report)
+    conf.write_text(conf.read_text().replace("best=True", "best=False"))
+    dirt.img_clean(system.tree, "--yes", "--only", "package-upgrade")
+    assert system.updates() == {"toyssl": "security-update-pending"}
 
 
 def test_nothing_on_the_disk_changes(system: El) -> None:
