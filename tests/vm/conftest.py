@@ -34,7 +34,10 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     place = tmp_path_factory.mktemp(suite)
     image = _image(suite, place)
     kernel = trees.pristine(suite, "droplet") / "vmlinuz"
-    return story.tell(image, packages[0], Rack(place, droplet.accelerator(kernel)))
+    seen = story.tell(image, packages[0], Rack(place, droplet.accelerator(kernel)))
+    for path in (*place.glob("*.raw"), *place.glob("*.qcow2")):
+        path.unlink()  # half a gigabyte, and pytest keeps the directories of three runs
+    return seen
 
 
 def _image(suite: str, place: Path) -> Path:

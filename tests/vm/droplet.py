@@ -68,6 +68,7 @@ class Droplet:
         self.packets = rack.place / f"{instance.id}.pcap"
         self._accelerator = rack.accelerator
         self._console = rack.place / f"{instance.id}.console"
+        self._errors = rack.place / f"{instance.id}.errors"
         self._known_hosts = rack.place / f"{instance.id}.known_hosts"
         self._ports: dict[int, int] = {}
         self._qemu: subprocess.Popen[str] | None = None
@@ -78,18 +79,19 @@ class Droplet:
         """Switch it on; returns when QEMU runs, not when Debian does: see wait_up()."""
         form = "qcow2" if self.disk.suffix == ".qcow2" else "raw"
         drive = self.instance.config_drive(self.place)
-        self._qemu = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-machine", "pc",
-             "-accel", self._accelerator, "-cpu", "max", "-smp", "2", "-m", str(MEMORY),
-             "-nodefaults", "-display", "none", "-serial", f"file:{self._console}", "-qmp", "stdio",
-             "-device", "virtio-rng-pci",
-             "-drive", f"file={self.disk},if=virtio,format={form},cache=unsafe",
-             "-drive", f"file={drive},if=virtio,format=raw,readonly=on",
-             "-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22,"
-                        "hostfwd=tcp:127.0.0.1:0-:80",
-             "-object", f"filter-dump,id=dump,netdev=net,file={self.packets}",
-             "-device", f"virtio-net-pci,netdev=net,mac={self.instance.mac},romfile="],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with open(self._errors, "w") as errors:
+            self._qemu = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-machine", "pc",
+                 "-accel", self._accelerator, "-cpu", "max", "-smp", "2", "-m", str(MEMORY),
+                 "-nodefaults", "-display", "none", "-serial", f"file:{self._console}",
+                 "-qmp", "stdio", "-device", "virtio-rng-pci",
+                 "-drive", f"file={self.disk},if=virtio,format={form},cache=unsafe",
+                 "-drive", f"file={drive},if=virtio,format=raw,readonly=on",
+                 "-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22,"
+                            "hostfwd=tcp:127.0.0.1:0-:80",
+                 "-object", f"filter-dump,id=dump,netdev=net,file={self.packets}",
+                 "-device", f"virtio-net-pci,netdev=net,mac={self.instance.mac},romfile="],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         self._qmp("qmp_capabilities")
         listing = self._qmp("human-monitor-command", {"command-line": "info usernet"})
         self._ports = {int(inside): int(outside) for outside, inside in re.findall(
@@ -99,17 +101,16 @@ class Droplet:
         assert self._qemu
         assert self._qemu.stdin
         assert self._qemu.stdout
-        self._qemu.stdin.write(json.dumps({"execute": command, "arguments": arguments or {}}))
-        self._qemu.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and said why
+            self._qemu.stdin.write(json.dumps({"execute": command, "arguments": arguments or {}}))
+            self._qemu.stdin.flush()
         for line in self._qemu.stdout:
-            if not line.startswith("{"):
-                raise AssertionError(f"QEMU: {line}{self._qemu.stdout.read()}")
             answer = json.loads(line)
             if "error" in answer:
                 raise AssertionError(f"QEMU: {answer}")
             if "return" in answer:
                 return answer["return"]
-        raise AssertionError(f"QEMU ended: {self._qemu.wait()}")
+        raise AssertionError(f"QEMU ended: {self._errors.read_text()}")
 
     def wait_up(self) -> None:
         """Wait until its owner can log in and all that starts at boot has, cloud-init too."""
@@ -179,7 +180,7 @@ class Droplet:
         return done.stdout
 
     def ask(self, **questions: str) -> dict[str, str]:
-        """The answers of shell commands, whatever their exit codes; with one login, which is dear."""
+        """What shell commands say, whatever their exit codes; a login for all, as it is dear."""
         script = "".join(f"{command}\nprintf '\\0'\n" for command in questions.values())
         answers = self.run("sh", "-c", script).split("\0")
         return dict(zip(questions, answers[:-1], strict=True))
