@@ -82,7 +82,7 @@ $(PROGRAM): $(RUNTIME)/link $(addprefix packaging/,link.py memo.py start.py laun
 
 stage: $(STAGE)/usr/bin/img-check
 
-$(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md | venv
+$(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md $(wildcard docs/*.md) | venv
 	$(BIN)/python packaging/stage.py $(PROGRAM) $(RUNTIME) $(STAGE)
 
 deb: stage

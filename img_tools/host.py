@@ -21,7 +21,6 @@ from img_tools import (
     mounts,
     onboot,
     packages,
-    policy,
     scripts,
     services,
     ssh_access,
@@ -38,6 +37,8 @@ from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
 from img_tools.packages import Repository, Update
+from img_tools.policy import DEFAULT, PROFILES, Profile, Release, find
+from img_tools.policyfile import NO_POLICY, Policy
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
@@ -86,15 +87,15 @@ class Host:
         root: RootFS,
         run: Runner,
         *,
-        profile: policy.Profile = policy.PROFILES[policy.DEFAULT],
+        profile: Profile = PROFILES[DEFAULT],
         refresh: bool = True,
-        lock_root: bool = False,
+        policy: Policy = NO_POLICY,
     ) -> None:
         self.root = root
         self.run = run
         self.profile = profile
         self.refresh = refresh
-        self.lock_root = lock_root
+        self.policy = policy
         self.today = datetime.now(UTC).date()
         self._scratch = Scratch(root)
 
@@ -157,10 +158,10 @@ class Host:
         return _os_release(self.root)
 
     @property
-    def release(self) -> policy.Release | None:
+    def release(self) -> Release | None:
         """The release in the table of known ones, whether the profile accepts it or not."""
         found = self.os_release
-        return policy.find(found.id, found.version_id or "", found.pretty_name)
+        return find(found.id, found.version_id or "", found.pretty_name)
 
     @once
     def accounts(self) -> Accounts:
