@@ -1,11 +1,14 @@
 # make venv      everything below works in .venv, made when missing
 # make test      the tests that need no root and no network: under a minute
-# make test-all  all of them: root, mmdebstrap, systemd-nspawn, a Debian mirror; trees are cached
+# make test-all  all of them: root, mmdebstrap, systemd-nspawn, QEMU, a mirror; trees are cached
+# make test-vm   what make dist built, in virtual machines: build, clean, snapshot, two clones; QEMU
 # make lint      ruff, mypy on the built tree, shellcheck
 # make runtime   the static Python of the packages, from pinned sources: musl-tools, 3 minutes
 # make dist      dist/: .deb, .rpm, the single file, sdist, wheel, SHA256SUMS; debhelper, rpm
 # make dist ARCH=aarch64  the same in dist-aarch64/, built with zig
 # make test-packages  dist/ installed, run and removed in trees of each distribution
+# make test-integrations  Packer, Fabric and Ansible with dist/, against containers and QEMU: packer,
+#                qemu-system-x86, qemu-utils, e2fsprogs, iproute2, curl
 # make bench     time and memory of img-check on real trees; IMG_CHECK_SH=path of DigitalOcean's script
 #                and of its search for secrets, beside grep
 
@@ -14,7 +17,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
 JOBS = auto
-SHELL_FILES = .ci/run
+SHELL_FILES = .ci/run $(wildcard integrations/packer/*.sh)
 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' img_tools/__init__.py)
 ARCH = x86_64
@@ -30,27 +33,35 @@ SOURCES := $(shell find img_tools checks cleaners -name '*.py' -o -name '*.json'
 # All that is built has the time of the release, whoever builds it when.
 export SOURCE_DATE_EPOCH := $(shell date +%s -d "$$(sed -n '/^ -- .*>  /{s///p;q}' debian/changelog)")
 
-.PHONY: venv test test-all test-packages lint bench runtime stage deb rpm dist clean
+.PHONY: venv test test-all test-packages test-integrations test-vm lint bench runtime stage deb rpm dist clean
 
 venv: $(VENV)/made
 
 $(VENV)/made: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[test,lint,dist]'
+	$(BIN)/pip install --quiet --editable '.[test,lint,dist,integrations]'
 	touch $@
 
 test: venv
 	$(PYTEST) -m "not rootfs"
 
 test-all: venv
-	$(PYTEST)
+	$(PYTEST) --ignore tests/vm
+	$(MAKE) test-vm
+
+# A release is one process's from its build to its clones, and both go side by side.
+test-vm: venv
+	$(BIN)/pytest -n 2 --dist loadgroup tests/vm
 
 # mypy does not see the mapping of an editable install, hence the built tree.
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/python setup.py -q build --build-base build/lint
 	cd build/lint/lib && ../../../$(BIN)/mypy --config-file ../../../pyproject.toml img_tools
-	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs tests/container benchmarks conftest.py
+	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs tests/container tests/vm benchmarks \
+	    conftest.py integrations/fabric \
+	    $(addprefix tests/integrations/,cloud.py conftest.py droplets.py network.py)
+	$(BIN)/ansible-lint --offline --strict integrations/ansible
 	shellcheck $(SHELL_FILES)
 
 runtime: $(RUNTIME)/link
@@ -103,6 +114,9 @@ dist: venv
 
 test-packages: dist
 	$(BIN)/pytest -n $(JOBS) --dist worksteal tests/packaging
+
+test-integrations: dist
+	$(PYTEST) tests/integrations
 
 bench: venv
 	$(BIN)/python -m benchmarks.img_check

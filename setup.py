@@ -24,6 +24,7 @@ setup(
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-jsonschema", "types-psutil",
                  "types-PyYAML"],
         "dist": ["build"],
+        "integrations": ["fabric>=3.2", "ansible-core>=2.15", "ansible-lint"],
     },
     packages=[*find_packages(include=["img_tools", "img_tools.*"]),
               "img_tools.checks", "img_tools.cleaners"],

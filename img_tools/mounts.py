@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
+# What the kernel makes up counts too: /dev is the home of the account "sys" on Debian, and
+# /dev/core leads to /proc/kcore.
+MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs", "proc", "sysfs"})
 NETWORK = frozenset({
     "9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs", "vboxsf",
     "virtiofs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs",

@@ -52,9 +52,15 @@ LEFTOVERS = {
 
 
 def prepare(tree: Path, suite: str, key: Key) -> None:
-    """Make TREE, of SUITE, a server whose one pending update lies in an archive of its own."""
+    """Make TREE, of SUITE, a server with one pending update."""
     chroot(tree, "ufw", "allow", "OpenSSH")  # before it is enabled, or it would set to work
     plant(tree, PRODUCT)
+    archives(tree, suite, key)
+    chroot(tree, "useradd", "--create-home", "--shell", "/bin/bash", "anna")
+
+
+def archives(tree: Path, suite: str, key: Key) -> None:
+    """Give TREE archives of SUITE that lie in it, and a package that they have an update of."""
     shutil.copy(key.public, tree / "etc/apt/toy.gpg")
     main = Archive(tree / "srv/archive/main", suite, Origin="Debian", Label="Debian",
                    Suite="stable")
@@ -72,7 +78,6 @@ def prepare(tree: Path, suite: str, key: Key) -> None:
     deb = build_deb(tree, "toy", "1.0")
     chroot(tree, "dpkg", "--install", f"/{deb.name}")
     deb.unlink()
-    chroot(tree, "useradd", "--create-home", "--shell", "/bin/bash", "anna")
 
 
 def soil(box: Machine) -> None:

@@ -94,9 +94,10 @@ def test_volatile_is_what_lies_in_memory_or_on_a_server_but_never_the_root(image
     host = image()
     root = os.stat(host.root.top).st_dev
     found = [mounts.Mount(str(device), device, "/", "/x", kind) for device, kind in (
-        (77, "tmpfs"), (78, "nfs4"), (79, "fuse.sshfs"), (80, "ext4"), (root, "tmpfs"))]
+        (77, "tmpfs"), (78, "nfs4"), (79, "fuse.sshfs"), (80, "ext4"), (root, "tmpfs"),
+        (81, "proc"))]
     monkeypatch.setattr(mounts, "read", lambda: found)
-    assert host.volatile == {77, 78, 79}
+    assert host.volatile == {77, 78, 79, 81}
 
 
 def test_what_cannot_be_looked_at_hides_nothing_beside_it(image, catalogue, monkeypatch):

@@ -76,6 +76,14 @@ def soil(tree: Path, packages: Path | None = None) -> None:
     plant(tree, TRACES)
 
 
+def holds(top: Path, path: str) -> bool:
+    """Whether anything is left at PATH: content, or entries of a directory."""
+    try:
+        return os.lstat(f"{top}{path}").st_size > 0
+    except FileNotFoundError:
+        return False
+
+
 def img_clean(tree: Path, *args: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
     """The report of img-clean on TREE, which ended with one of CODES."""
     done = subprocess.run(

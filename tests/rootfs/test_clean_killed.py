@@ -13,8 +13,9 @@ from pathlib import Path
 from tests.rootfs import dirt, trees
 from tests.rootfs.clean import clean
 from tests.rootfs.conftest import Tree
+from tests.rootfs.dirt import holds
 from tests.rootfs.planting import plant
-from tests.rootfs.test_closed_loop import MEANT, holds
+from tests.rootfs.test_closed_loop import MEANT
 
 KILLS = 20
 SEED = int(os.environ.get("IMG_TOOLS_SEED", "20250417"))

@@ -10,7 +10,7 @@ from img_tools.catalogue import CATALOGUE, Treat
 from tests.rootfs import dirt, trees
 from tests.rootfs.clean import chroot, clean
 from tests.rootfs.conftest import Tree
-from tests.rootfs.dirt import failures, img_clean, inode, planned, remarks
+from tests.rootfs.dirt import failures, holds, img_clean, inode, planned, remarks
 from tests.rootfs.planting import Add, plant
 from tests.support import File, Link
 
@@ -59,14 +59,6 @@ def test_all_that_is_planted_goes_and_img_check_passes(
     assert len(planted) > 250
     assert [path for path in planted if holds(top, path)] == []
     assert "do-agent" not in (top / "etc/passwd").read_text()
-
-
-def holds(top: Path, path: str) -> bool:
-    """Whether anything is left at PATH: content, or entries of a directory."""
-    try:
-        return os.lstat(f"{top}{path}").st_size > 0
-    except FileNotFoundError:
-        return False
 
 
 def open_logs(tree: Path) -> dict[Path, tuple[int, ...]]:
