@@ -7,14 +7,17 @@
 # make dist      dist/: .deb, .rpm, the single file, sdist, wheel, SHA256SUMS; debhelper, rpm
 # make dist ARCH=aarch64  the same in dist-aarch64/, built with zig
 # make test-packages  dist/ installed, run and removed in trees of each distribution
+# make test-integrations  Packer, Fabric and Ansible with dist/, against containers and QEMU: packer,
+#                qemu-system-x86, qemu-utils, e2fsprogs, iproute2, curl
 # make bench     time and memory of img-check on real trees; IMG_CHECK_SH=path of DigitalOcean's script
+#                and of its search for secrets, beside grep
 
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
 JOBS = auto
-SHELL_FILES = .ci/run
+SHELL_FILES = .ci/run $(wildcard integrations/packer/*.sh)
 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' img_tools/__init__.py)
 ARCH = x86_64
@@ -30,13 +33,13 @@ SOURCES := $(shell find img_tools checks cleaners -name '*.py' -o -name '*.json'
 # All that is built has the time of the release, whoever builds it when.
 export SOURCE_DATE_EPOCH := $(shell date +%s -d "$$(sed -n '/^ -- .*>  /{s///p;q}' debian/changelog)")
 
-.PHONY: venv test test-all test-packages test-vm lint bench runtime stage deb rpm dist clean
+.PHONY: venv test test-all test-packages test-integrations test-vm lint bench runtime stage deb rpm dist clean
 
 venv: $(VENV)/made
 
 $(VENV)/made: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[test,lint,dist]'
+	$(BIN)/pip install --quiet --editable '.[test,lint,dist,integrations]'
 	touch $@
 
 test: venv
@@ -56,7 +59,9 @@ lint: venv
 	$(BIN)/python setup.py -q build --build-base build/lint
 	cd build/lint/lib && ../../../$(BIN)/mypy --config-file ../../../pyproject.toml img_tools
 	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs tests/container tests/vm benchmarks \
-	    conftest.py
+	    conftest.py integrations/fabric \
+	    $(addprefix tests/integrations/,cloud.py conftest.py droplets.py network.py)
+	$(BIN)/ansible-lint --offline --strict integrations/ansible
 	shellcheck $(SHELL_FILES)
 
 runtime: $(RUNTIME)/link
@@ -78,7 +83,7 @@ $(PROGRAM): $(RUNTIME)/link $(addprefix packaging/,link.py memo.py start.py laun
 
 stage: $(STAGE)/usr/bin/img-check
 
-$(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md | venv
+$(STAGE)/usr/bin/img-check: $(PROGRAM) packaging/stage.py README.md $(wildcard docs/*.md) | venv
 	$(BIN)/python packaging/stage.py $(PROGRAM) $(RUNTIME) $(STAGE)
 
 deb: stage
@@ -110,8 +115,12 @@ dist: venv
 test-packages: dist
 	$(BIN)/pytest -n $(JOBS) --dist worksteal tests/packaging
 
+test-integrations: dist
+	$(PYTEST) tests/integrations
+
 bench: venv
 	$(BIN)/python -m benchmarks.img_check
+	$(BIN)/python -m benchmarks.secrets
 
 clean:
 	rm -rf $(VENV) build dist dist-aarch64 *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,1 +1,1 @@
-"""The checks: one topic, one file; see CONTRIBUTING.md."""
+"""The checks: one topic, one file; see docs/writing-a-check.md."""

@@ -1,10 +1,11 @@
 """No account has passwords or tokens of clients
 
-Looks in every home, /root and /etc/skel too, for what clients log in with: doctl, aws, s3cmd,
-gcloud, az, rclone, Terraform, Vault, docker, podman, npm, pip, twine, git, gh, kubectl, curl and
-ftp (.netrc), GPG's private keys. A file counts when it holds a secret, and its content is never
-shown. Passwords of databases in .my.cnf and .pgpass are a warning: they may be those of the image's
-own database.
+Looks in every home, /root and /etc/skel too, for what clients log in with: clouds, registries,
+package indexes, git servers, clusters, assistants, .netrc, GPG's private keys; in /etc for logins
+to Kubernetes, keys of Let's Encrypt and VPNs, passwords of networks; and in sites and applications
+for wp-config.php, .env, .htpasswd, Rails' master.key and Terraform's state. A file counts when it
+holds a secret, and its content is never shown. What may be the image's own, such as the password of
+its database, is a warning: every clone would have the same. docs/residues.md lists every path.
 
 A token that was left in an image opens to every customer what it opened to the build. Remove it,
 and withdraw it: an image that was published once has given it away. No cleaner does that, since

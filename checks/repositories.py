@@ -8,7 +8,7 @@ recommended.
 
 Add what is missing, have unsigned sources signed (Signed-By, gpgcheck=1), and remove those that
 only the build needed. A third-party source that the image's software needs may stay: it is a
-warning, no failure.
+warning, no failure, and none when the policy file has it in `allowed_repositories`.
 """
 
 import re
@@ -56,7 +56,7 @@ def _about(host: Host, source: Repository) -> Iterator[Finding]:
         yield make("unsigned-repository", f"packages from {where} are accepted without a signature "
                    f"({source.unsigned})", path=source.path, line=source.line,
                    fix=host.advice("sign"))
-    if not source.official:
+    if not source.official and not host.policy.allows_repository(source.uri):
         yield warn("third-party-repository", f"{where} is not one of the distribution's own "
                    f"({source.origin or 'it has no index that names an origin'})",
                    path=source.path, line=source.line,

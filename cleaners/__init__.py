@@ -1,1 +1,1 @@
-"""The cleaners: one topic, one file; see CONTRIBUTING.md."""
+"""The cleaners: one topic, one file; see docs/writing-a-check.md."""

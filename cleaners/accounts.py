@@ -24,7 +24,7 @@ CLOUD_INIT_SUDOERS = "/etc/sudoers.d/90-cloud-init-users"
 
 def plan(host: Host) -> Iterator[Action]:
     """Yield the lock first, since usermod leaves the old hash in `shadow-`."""
-    if host.lock_root and _has_password(host):
+    if host.policy.lock_root and _has_password(host):
         yield Run(("usermod", "-p", "*", "root"), "the policy says that root has no password")
     with_hash = [path for path, names in host.password_files.copies() if names]
     for path in with_hash:

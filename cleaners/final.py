@@ -14,4 +14,4 @@ PHASE = Phase.FINAL
 
 def plan(host: Host) -> Iterator[Action]:
     """Yield the logs that were written again."""
-    yield from residue.actions(host, "logs")
+    yield from residue.actions(host, "logs", spared=host.policy.spares_log)

@@ -16,4 +16,4 @@ PHASE = Phase.LOGS
 
 def plan(host: Host) -> Iterator[Action]:
     """Yield what goes."""
-    yield from residue.actions(host, "logs")
+    yield from residue.actions(host, "logs", spared=host.policy.spares_log)

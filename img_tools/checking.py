@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from img_tools.host import Host
 from img_tools.model import (
     Finding,
+    Note,
     Platform,
     Report,
     Result,
@@ -35,7 +36,12 @@ NAP = 0.1
 # the other took 0.28.
 BUSY = 0.1
 
-Progress = Callable[[Result, int, int], None]
+Progress = Callable[[int, int, Sequence[str]], None]
+Judge = Callable[[str, Finding], Finding]
+
+
+def _as_found(check: str, finding: Finding) -> Finding:
+    return finding
 
 
 def report(
@@ -46,21 +52,27 @@ def report(
     timeout: float,
     fail_on_warn: bool = False,
     left_out: Sequence[str] = (),
-    progress: Progress = lambda result, done, total: None,
+    progress: Progress = lambda done, total, running: None,
 ) -> Report:
     """Run PLUGINS over HOST and report; see run() for JOBS, TIMEOUT and PROGRESS.
 
     LEFT_OUT are the ids of the checks that nobody asked for.
     """
     started, start = datetime.now(UTC), time.monotonic()
-    results = run(host, plugins, jobs=jobs, timeout=timeout, progress=progress)
+    results = run(host, plugins, jobs=jobs, timeout=timeout, progress=progress,
+                  judge=lambda check, finding: host.policy.judge(check, finding, host.today))
+    complete = {result.id for result in results if not result.incomplete
+                and result.status not in (Status.ERROR, Status.SKIP)}
     return Report(
         run=Run(
             id=str(uuid.uuid4()), started_at=started.isoformat(timespec="seconds"),
             duration=time.monotonic() - start, mode="live" if host.live else "rootfs",
-            root=printable(host.root.top), profile=host.profile.name, left_out=tuple(left_out),
+            root=printable(host.root.top), profile=host.profile.name, policy=host.policy.path,
+            left_out=tuple(left_out),
         ),
         platform=_platform(host, timeout), results=results, fail_on_warn=fail_on_warn,
+        waivers=host.policy.account([finding for result in results for finding in result.findings],
+                                    complete, host.today),
     )
 
 
@@ -96,16 +108,18 @@ def run(
     *,
     jobs: int,
     timeout: float,
-    progress: Progress = lambda result, done, total: None,
+    progress: Progress = lambda done, total, running: None,
+    judge: Judge = _as_found,
 ) -> tuple[Result, ...]:
     """The result of every plugin, in the order given.
 
     At most JOBS run at once: early ones first and side by side, then the others one by one, but for
     those that wait for something. One that takes longer than TIMEOUT seconds is an error; its
-    thread is left behind (it may be stuck in the kernel) and replaced. PROGRESS is called with each
-    result as it comes, how many there are and how many there will be.
+    thread is left behind (it may be stuck in the kernel) and replaced. PROGRESS is called every NAP
+    seconds or sooner with how many results there are and will be, and which checks run. JUDGE is
+    given each finding and has the last word on what it is.
     """
-    board = _Board(host, sorted(plugins, key=lambda plugin: not plugin.early), jobs)
+    board = _Board(host, sorted(plugins, key=lambda plugin: not plugin.early), jobs, judge)
     results: dict[str, Result] = {}
     while len(results) < len(plugins):
         board.staff()
@@ -114,22 +128,30 @@ def run(
         except queue.Empty:
             result = None
         for ended in [result] if result else board.overdue(timeout):
-            if ended.id not in results:
-                results[ended.id] = ended
-                progress(ended, len(results), len(plugins))
+            results.setdefault(ended.id, ended)
+        progress(len(results), len(plugins), board.running)
     return tuple(results[plugin.id] for plugin in plugins)
 
 
 class _Board:
     """What waits, what runs since when, and what is done; JOBS is how many may run."""
 
-    def __init__(self, host: Host, plugins: Sequence[Plugin], jobs: int) -> None:
+    def __init__(
+        self, host: Host, plugins: Sequence[Plugin], jobs: int, judge: Judge
+    ) -> None:
         self._host = host
+        self._judge = judge
         self._jobs = jobs
         self._waiting = deque(plugins)
         self._running: dict[Plugin, float] = {}
         self._lock = threading.Lock()
         self.done: queue.SimpleQueue[Result] = queue.SimpleQueue()
+
+    @property
+    def running(self) -> list[str]:
+        """The ids of the checks that run, the one that has run longest first."""
+        with self._lock:
+            return [plugin.id for plugin in self._running]
 
     def staff(self) -> None:
         """Start a worker for everything that may begin now.
@@ -157,7 +179,7 @@ class _Board:
         plugin: Plugin | None = first
         while plugin:
             try:
-                result = evaluate(self._host, plugin)
+                result = evaluate(self._host, plugin, self._judge)
             except BaseException as error:  # or nobody would hear of it before the timeout
                 result = _result(plugin, Status.ERROR, 0.0, _defect(error))
             with self._lock:
@@ -185,19 +207,23 @@ class _Board:
                         f"took longer than {timeout:g} s (--timeout)") for plugin in late]
 
 
-def evaluate(host: Host, plugin: Plugin) -> Result:
+def evaluate(host: Host, plugin: Plugin, judge: Judge = _as_found) -> Result:
     """Run one check. Whatever goes wrong is an `error`, never a `pass` (row B2).
 
     A FAIL found before a check broke off stays a FAIL: it is certain.
     """
     start = time.monotonic()
     findings: list[Finding] = []
+    notes: list[str] = []
     broken: str | None = None
     try:
-        for finding in plugin.verb(host):
-            if not isinstance(finding, Finding):
-                raise TypeError(f"yielded {type(finding).__name__}, not a Finding")
-            findings.append(finding.sanitised())
+        for said in plugin.verb(host):
+            if isinstance(said, Note):
+                notes.append(printable(said.text))
+            elif isinstance(said, Finding):
+                findings.append(judge(plugin.id, said.sanitised()))
+            else:
+                raise TypeError(f"yielded {type(said).__name__}, not a Finding")
     except Skip as skip:
         if not findings:
             return _result(plugin, Status.SKIP, time.monotonic() - start, _reason(skip))
@@ -205,11 +231,14 @@ def evaluate(host: Host, plugin: Plugin) -> Result:
         broken = _reason(undecided)
     except (Exception, SystemExit) as error:  # a defect of the check, which must not pass the image
         broken = _defect(error)
-    findings.sort(key=lambda finding: (finding.status != Status.FAIL, finding.path or ""))
-    status = max((finding.status for finding in findings), key=_rank, default=Status.PASS)
+    findings.sort(key=lambda finding: (finding.waived is not None,
+                                       finding.status != Status.FAIL, finding.path or ""))
+    status = max((finding.status for finding in findings if not finding.waived), key=_rank,
+                 default=Status.PASS)
     if broken is not None and status is not Status.FAIL:
         status = Status.ERROR
-    return _result(plugin, status, time.monotonic() - start, broken or summary(findings), findings,
+    message = "; ".join(part for part in (broken or summary(findings), *notes) if part)
+    return _result(plugin, status, time.monotonic() - start, message, findings, notes,
                    incomplete=broken is not None and status is Status.FAIL)
 
 
@@ -227,10 +256,12 @@ def _defect(error: BaseException) -> str:
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """One line for all FINDINGS; empty for none."""
-    if len(findings) == 1:
+    """One line for all FINDINGS, waived ones last; empty for none."""
+    waived = sum(finding.waived is not None for finding in findings)
+    if len(findings) == 1 and not waived:
         return findings[0].message
-    return f"{len(findings)} findings" if findings else ""
+    count = f"{len(findings)} finding{'s' * (len(findings) != 1)}" if findings else ""
+    return f"{count}, {waived} waived" if waived else count
 
 
 def _rank(status: Status) -> int:
@@ -239,10 +270,10 @@ def _rank(status: Status) -> int:
 
 def _result(
     plugin: Plugin, status: Status, duration: float, message: str,
-    findings: Sequence[Finding] = (), *, incomplete: bool = False,
+    findings: Sequence[Finding] = (), notes: Sequence[str] = (), *, incomplete: bool = False,
 ) -> Result:
     return Result(
         id=plugin.id, title=plugin.title, category=plugin.category, status=status,
         message=message, duration=duration, references=plugin.references,
-        findings=tuple(findings), incomplete=incomplete,
+        findings=tuple(findings), incomplete=incomplete, notes=tuple(notes),
     )

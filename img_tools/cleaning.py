@@ -67,7 +67,7 @@ def report(
         run=RunInfo(
             id=str(uuid.uuid4()), started_at=started.isoformat(timespec="seconds"),
             duration=time.monotonic() - start, mode="live" if host.live else "rootfs",
-            root=printable(host.root.top), profile=host.profile.name,
+            root=printable(host.root.top), profile=host.profile.name, policy=host.policy.path,
         ),
         dry_run=dry_run, stopped_by=stop(), results=tuple(results), notes=notes,
     )

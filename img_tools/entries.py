@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from img_tools.model import Undecided, printable
@@ -18,6 +18,7 @@ LISTED = 1000  # names read of a directory at a time: a directory may hold milli
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class Unreadable(Undecided):
@@ -72,14 +73,24 @@ class Listing:
     path: str
     items: list[os.DirEntry[str]]
     dev: int
+    fd: int
+
+    def open(self, item: os.DirEntry[str]) -> int:
+        """A descriptor of ITEM, which must be a regular file here. Raises OSError."""
+        return os.open(item.name, FILE, dir_fd=self.fd)
 
     def entry(self, item: os.DirEntry[str]) -> Entry:
         """What ITEM of this listing is. Raises FileNotFoundError when it is gone."""
         return entry_of(f"{self.path}/{item.name}", item.stat(follow_symlinks=False))
 
 
-def listings(top: int, base: str, deep: bool) -> Iterator[Listing]:
-    """List below the descriptor TOP and close it; a stack of our own, since trees are deep."""
+def listings(
+    top: int, base: str, deep: bool, enters: Callable[[str], object] = lambda path: True
+) -> Iterator[Listing]:
+    """List below the descriptor TOP and close it; a stack of our own, since trees are deep.
+
+    Of the directories below those are left out whose path ENTERS says no to.
+    """
     stack: list[_Level] = []
     try:
         stack.append(_Level(base, top))
@@ -94,7 +105,8 @@ def listings(top: int, base: str, deep: bool) -> Iterator[Listing]:
             listing = level.next()
             if listing.items:
                 yield listing
-                level.below = _directories(listing) if deep else []
+                level.below = [name for name in _directories(listing)
+                               if enters(f"{listing.path}/{name}")] if deep else []
             else:
                 stack.pop().close()
     finally:
@@ -145,7 +157,7 @@ class _Level:
             if not items:
                 raise unreadable(self.path, error) from None
             self._error = error  # told when these have been seen
-        return Listing(self.path, items, self._dev)
+        return Listing(self.path, items, self._dev, self._fd)
 
     def enter(self, name: str) -> _Level:
         """The directory NAME, found here. Raises FileNotFoundError when it is gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,7 +21,6 @@ from img_tools import (
     mounts,
     onboot,
     packages,
-    policy,
     scripts,
     services,
     ssh_access,
@@ -38,17 +37,21 @@ from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
 from img_tools.packages import Repository, Update
+from img_tools.policy import DEFAULT, PROFILES, Profile, Release, find
+from img_tools.policyfile import NO_POLICY, Policy
 from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
+from img_tools.secrets import scan
+from img_tools.secrets.scan import Secret
 from img_tools.ssh_access import Lock
 from img_tools.ssh_store import Stored
 from img_tools.sshkeys import private as private_key
 from img_tools.sshkeys import public as public_key
 
 __all__ = ["Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock", "Mount",
-           "OsRelease", "Repository", "RootFS", "State", "Stored", "Update", "private_key",
-           "public_key"]
+           "OsRelease", "Repository", "RootFS", "Secret", "State", "Stored", "Update",
+           "private_key", "public_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +89,15 @@ class Host:
         root: RootFS,
         run: Runner,
         *,
-        profile: policy.Profile = policy.PROFILES[policy.DEFAULT],
+        profile: Profile = PROFILES[DEFAULT],
         refresh: bool = True,
-        lock_root: bool = False,
+        policy: Policy = NO_POLICY,
     ) -> None:
         self.root = root
         self.run = run
         self.profile = profile
         self.refresh = refresh
-        self.lock_root = lock_root
+        self.policy = policy
         self.today = datetime.now(UTC).date()
         self._scratch = Scratch(root)
 
@@ -157,10 +160,10 @@ class Host:
         return _os_release(self.root)
 
     @property
-    def release(self) -> policy.Release | None:
+    def release(self) -> Release | None:
         """The release in the table of known ones, whether the profile accepts it or not."""
         found = self.os_release
-        return policy.find(found.id, found.version_id or "", found.pretty_name)
+        return find(found.id, found.version_id or "", found.pretty_name)
 
     @once
     def accounts(self) -> Accounts:
@@ -288,6 +291,18 @@ class Host:
     def first_login(self) -> tuple[bashrc.Hook, ...]:
         """Programs that root's .bashrc starts at the first login."""
         return bashrc.read(self.root)
+
+    @once
+    def secrets(self) -> scan.Scan:
+        """Tokens and private keys in the files of the image, told by their own form."""
+        return scan.read(self.root, [home.path for home in self.homes], self.volatile, self._public)
+
+    def _public(self, paths: Sequence[str]) -> frozenset[str]:
+        """Those of PATHS that anybody can download: as a package brought them."""
+        try:
+            return self.packages.unmodified(paths)
+        except Undecided:  # checks of packages say so; nothing is taken for public then
+            return frozenset()
 
     def script(self, path: str) -> scripts.Script | None:
         """The script at PATH and what keeps it from running; None when there is nothing."""

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
 
 
@@ -68,11 +69,40 @@ Evidence = str | int | bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """Findings that somebody answers for: those of `check` that everything else given fits.
+
+    `path` is a glob, see policyfile.glob(). Applies up to and including the day `expires`.
+    """
+
+    check: str
+    code: str | None = None
+    path: str | None = None
+    fingerprint: str | None = None
+    justification: str
+    expires: date | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in one line."""
+        what = [self.check, self.code, self.path,
+                self.fingerprint and f"fingerprint {self.fingerprint[:12]}..."]
+        return " ".join(word for word in what if word)
+
+    @property
+    def answer(self) -> str:
+        """Why the findings do not count, and until when."""
+        return self.justification + (f" (until {self.expires})" if self.expires else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is wrong. `evidence` describes it and never holds a secret (row B3).
 
     `code` is lower-case words joined by "-"; `line` counts from 1. Raises ValueError otherwise, so
     that a mistake of a plugin becomes an `error` of this plugin and no unreadable report.
+    `severity_was` and `waived` are the policy's doing: the status that the check itself gave, and
+    the waiver by which the finding does not count.
     """
 
     status: Status
@@ -84,6 +114,8 @@ class Finding:
     package: PackageRef | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     remediation: str | None = None
+    severity_was: Status | None = None
+    waived: Waiver | None = None
 
     def __post_init__(self) -> None:
         if self.status not in (Status.WARN, Status.FAIL):
@@ -169,15 +201,23 @@ def bounded(findings: Iterable[Finding], limit: int = 50) -> Iterator[Finding]:
         if count <= limit:
             yield last
     if last is not None and count > limit:
-        yield replace(last, message=f"{count - limit} more like these ({last.code})", line=None,
-                      account=None, package=None, evidence={"count": count})
+        yield replace(last, message=f"{count - limit} more like these ({last.code})", path=None,
+                      line=None, account=None, package=None, evidence={"count": count})
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a check has to say that is no finding: what it did not look at, above all."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """How one check ended. `duration` is in seconds.
 
-    `incomplete` is set when it broke off after it had found a FAIL; `message` then says why.
+    `incomplete` is set when it broke off after it had found a FAIL; `message` then says why. It
+    ends with what `notes` say. Findings that are waived have no part in `status`.
     """
 
     id: str
@@ -189,6 +229,17 @@ class Result:
     references: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     incomplete: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that count."""
+        return tuple(finding for finding in self.findings if finding.waived is None)
+
+    @property
+    def waived(self) -> tuple[tuple[Finding, Waiver], ...]:
+        """The findings that do not, and by which waiver."""
+        return tuple((finding, finding.waived) for finding in self.findings if finding.waived)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +259,8 @@ class Platform:
 class Run:
     """One run of a tool. `started_at` is RFC 3339 UTC, `duration` in seconds.
 
-    `left_out` are the checks that were not asked for (--only, --skip, the policy's `disabled`).
+    `policy` is the policy file that was read. `left_out` are the checks that were not asked for
+    (--only, --skip, the policy's `disabled`).
     """
 
     id: str
@@ -217,7 +269,21 @@ class Run:
     mode: str
     root: str
     profile: str
+    policy: str | None = None
     left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waivers:
+    """What became of the waivers of the policy file.
+
+    `unused` ones fit no finding though their check came to its end; one of a check that was not
+    run, or could not decide, is in none of them.
+    """
+
+    applied: tuple[Waiver, ...] = ()
+    unused: tuple[Waiver, ...] = ()
+    expired: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,12 +294,15 @@ class Report:
     platform: Platform
     results: tuple[Result, ...]
     fail_on_warn: bool = False
+    waivers: Waivers = Waivers()
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many checks ended in each status, and the total."""
+        """How many checks ended in each status and in all, and how many findings are waived."""
         tally = Counter(result.status for result in self.results)
-        return {status.value: tally[status] for status in Status} | {"total": len(self.results)}
+        return {status.value: tally[status] for status in Status} | {
+            "waived": sum(len(result.waived) for result in self.results),
+            "total": len(self.results)}
 
     @property
     def verdict(self) -> Status:

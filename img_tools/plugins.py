@@ -8,16 +8,16 @@ import importlib.util
 import os
 import pkgutil
 import re
-import shlex
-import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from img_tools import trust
 from img_tools.model import printable
 from img_tools.policy import near
+from img_tools.references import linked
 
 SYSTEM_DIR = "/etc/img-tools"
 
@@ -39,7 +39,8 @@ class Plugin:
     """A plugin, ready to use.
 
     `title` is the first line of its docstring and `explanation` the rest. `early` ones are started
-    first since they wait for something outside; `phase` orders cleaners.
+    first since they wait for something outside; `phase` orders cleaners. One that is not `default`
+    (DEFAULT = False) runs only when it is asked for by its id.
     `verb` is its check() or plan().
     """
 
@@ -52,6 +53,7 @@ class Plugin:
     verb: Callable[..., Iterator[Any]]
     source: str
     phase: int = 0
+    default: bool = True
 
 
 def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugin]:
@@ -133,29 +135,10 @@ def _import_file(path: str, name: str) -> ModuleType:
 
 
 def _refuse_unsafe(path: str) -> None:
-    """Refuse what others than root could have written or replaced: it runs as root (section 3).
-
-    All directories above count, those of the path as given and those where its links lead; a
-    sticky one (/tmp) is safe above, since there nobody can replace what belongs to root.
-    """
-    named = "/" + os.path.abspath(path).lstrip("/")  # POSIX keeps a double slash
-    real = os.path.realpath(path)
-    for place in dict.fromkeys([named, *_above(named), real, *_above(real)]):
-        found = os.lstat(place)
-        loose = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
-        if place not in (named, real) and found.st_mode & stat.S_ISVTX:
-            loose = 0
-        if found.st_uid != 0 or loose:
-            mend = f"chown -h root {shlex.quote(place)}; chmod go-w {shlex.quote(place)}"
-            where = "" if place == path else f"{place} "
-            raise PluginError(
-                f"{path}: {where}must belong to root and be writable by root alone ({mend})")
-
-
-def _above(path: str) -> Iterator[str]:
-    while path != "/":
-        path = os.path.dirname(path)
-        yield path
+    """Refuse what others than root could have written or replaced: it runs as root (section 3)."""
+    why = trust.objection(path)
+    if why:
+        raise PluginError(f"{path}: {why}")
 
 
 def _plugin(module: ModuleType, verb: str) -> Plugin:
@@ -173,6 +156,7 @@ def _plugin(module: ModuleType, verb: str) -> Plugin:
         id=name.replace("_", "-"), title=printable(title), explanation=explanation.strip(),
         category=_category(module, source), references=_references(module, source),
         early=bool(getattr(module, "EARLY", False)), phase=int(getattr(module, "PHASE", 0)),
+        default=bool(getattr(module, "DEFAULT", True)),
         verb=getattr(module, verb), source=source,
     )
 
@@ -191,7 +175,7 @@ def _references(module: ModuleType, source: str) -> tuple[str, ...]:
         isinstance(reference, str) for reference in references
     ):
         raise PluginError(f"{source}: REFERENCES must be a tuple of strings, like (\"...\",)")
-    return tuple(map(printable, references))
+    return tuple(linked(printable(reference)) for reference in references)
 
 
 def choose(
@@ -203,4 +187,4 @@ def choose(
     for wanted in sorted((only | skip) - set(known)):
         raise UnknownId(f"no {noun} '{wanted}'{near(wanted, known)}")
     return [plugin for plugin in plugins
-            if plugin.id not in skip and (not only or plugin.id in only)]
+            if plugin.id not in skip and (plugin.id in only if only else plugin.default)]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 TABLE_DATE = date(2026, 11, 24)  # when the table below was last compared with its sources
 
@@ -119,27 +118,8 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-class PolicyError(Exception):
-    """A policy file or profile name that cannot be used; the text says why and how to mend it."""
-
-
-class UnknownProfile(PolicyError):
+class UnknownProfile(Exception):
     """A name that no profile has; the text names the near misses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A policy file: the profile to judge by and the checks that are switched off.
-
-    With `lock_root` img-clean takes root's password away, which it does for nobody unasked.
-    """
-
-    profile: str | None = None
-    disabled: tuple[str, ...] = ()
-    lock_root: bool = False
-
-
-KEYS = tuple(field.name for field in fields(Policy))
 
 
 def near(word: str, known: Iterable[str]) -> str:
@@ -156,27 +136,3 @@ def profile(name: str) -> Profile:
         hint = near(name, PROFILES) or f"; known: {', '.join(PROFILES)}"
         raise UnknownProfile(f"no profile '{name}'{hint}")
     return PROFILES[name]
-
-
-def load(path: str) -> Policy:
-    """The policy in the TOML file PATH. Raises PolicyError for anything it does not understand."""
-    import tomllib  # 6 ms, which runs without a policy file do not need
-
-    try:
-        data = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, RecursionError) as error:
-        raise PolicyError(f"{path}: {getattr(error, 'strerror', error)}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(f"{path}: not TOML: {error}") from None
-    for key in data:
-        if key not in KEYS:
-            raise PolicyError(f"{path}: unknown key '{key}'{near(key, KEYS)}")
-    name, disabled = data.get("profile"), data.get("disabled", [])
-    if name is not None and not isinstance(name, str):
-        raise PolicyError(f"{path}: profile must be a string")
-    if not isinstance(disabled, list) or not all(isinstance(item, str) for item in disabled):
-        raise PolicyError(f"{path}: disabled must be a list of check ids")
-    lock_root = data.get("lock_root", False)
-    if not isinstance(lock_root, bool):
-        raise PolicyError(f"{path}: lock_root must be true or false")
-    return Policy(name, tuple(disabled), lock_root)

@@ -108,7 +108,8 @@ def plan(host: Host) -> Iterator[Action]:
         yield from _found(host, _RED_HAT_CACHES)
     else:
         links = (os.path.join(os.path.dirname(program), name) for name in COMMANDS)
-        for path in (*filter(lambda link: os.path.realpath(link) == program, links), program):
+        for path in (*(link for link in links
+                       if link != program and os.path.realpath(link) == program), program):
             yield Remove(path, "the program is no longer needed")
     yield from _found(host, (SYSTEM_DIR,))
 

@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from img_tools.entries import (
     DIRECTORY,
+    FILE,
     Entry,
     LinkLoop,
     Listing,
@@ -39,8 +40,6 @@ READ_LIMIT = 64 << 20  # bytes; the largest text we need is dpkg's status file, 
 
 _KINDS = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket",
           stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFLNK: "link"}
-
-_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class _ForeignLink(Exception):
@@ -240,15 +239,19 @@ class RootFS:
                 with contextlib.suppress(FileNotFoundError):  # gone since: a live system
                     yield listing.entry(item)
 
-    def listings(self, path: str, *, deep: bool = True) -> Iterator[Listing]:
+    def listings(
+        self, path: str, *, deep: bool = True,
+        enters: Callable[[str], object] = lambda path: True,
+    ) -> Iterator[Listing]:
         """The names in the directory PATH, LISTED at a time, and below it unless DEEP is false.
 
-        Like walk(), but nothing is looked at that is not asked for.
+        Like walk(), but nothing is looked at that is not asked for, and what ENTERS says no to is
+        not entered.
         """
         top = self.resolve(path)
         try:
             with self.directory(top) as fd:
-                yield from listings(os.dup(fd), path.rstrip("/"), deep)
+                yield from listings(os.dup(fd), path.rstrip("/"), deep, enters)
         except (OSError, ValueError) as error:
             if not absent(error):
                 raise unreadable(path, error) from None
@@ -300,7 +303,7 @@ class RootFS:
 def _open_regular(path: str, name: str, directory: int) -> BinaryIO:
     kind = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
     if stat.S_ISREG(kind):
-        file = os.fdopen(os.open(name, _FILE_FLAGS, dir_fd=directory), "rb")
+        file = os.fdopen(os.open(name, FILE, dir_fd=directory), "rb")
         kind = os.fstat(file.fileno()).st_mode
         if stat.S_ISREG(kind):
             return file

@@ -45,7 +45,7 @@ def _password_login(host: Host) -> bool:
         accounts = host.accounts.all
     except Undecided:
         return False
-    if host.lock_root:
+    if host.policy.lock_root:
         accounts = tuple(account for account in accounts if account.name != "root")
     return any(account.can_log_in and account.shadow_state is not None
                and account.shadow_state.state.value == "set" for account in accounts)

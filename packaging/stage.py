@@ -11,9 +11,11 @@ from __future__ import annotations
 import gzip
 import inspect
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,8 +35,34 @@ POLICY = """\
 # What is set here holds for every run, unless an option of the command says otherwise.
 
 #profile = "marketplace"
-#disabled = []
+#disabled = ["disk-size"]
+
+#[severity]
+#package-updates = "fail"
+
+#[[waivers]]
+#check = "logs"
+#path = "/var/log/app/README"
+#justification = "part of the product (who answers for it)"
+#expires = 2027-01-31
 """
+DOCS = ("policy", "report", "residues", "writing-a-check")
+EXAMPLES = {
+    "img-check": (
+        ("img-check -o report.html", "Check the running system; a page for reviewers beside it."),
+        ("img-check --root /mnt/image --only ssh-keys,passwords",
+         "Two checks, on a mounted image."),
+        ("img-check --format junit -o report.md --fail-on warn",
+         "For a pipeline: warnings fail it, too."),
+        ("img-check --explain firewall", "What a check looks at, why, and where to read on."),
+    ),
+    "img-clean": (
+        ("img-clean --dry-run -v", "The whole plan, with the reasons; nothing is changed."),
+        ("img-clean --yes --check --poweroff",
+         "Clean, check, and power off if nothing failed: then take the snapshot."),
+        ("img-clean --root /mnt/image --yes", "Clean a mounted image, and nothing outside of it."),
+    ),
+}
 
 
 # -- man pages ---------------------------------------------------------------------------------
@@ -49,47 +77,77 @@ def roff(text: str) -> str:
 
 def paragraphs(text: str) -> Iterator[str]:
     """TEXT of a docstring; what is indented keeps its lines."""
-    for part in text.strip().split("\n\n"):
+    for number, part in enumerate(text.strip().split("\n\n")):
+        start = ".PP\n" if number else ""
         if all(line.startswith(" ") for line in part.splitlines()):
-            yield f".PP\n.RS\n.nf\n{roff(part)}\n.fi\n.RE"
+            yield f"{start}.RS\n.nf\n{roff(part)}\n.fi\n.RE"
         else:
-            yield f".PP\n{roff(part)}"
+            yield start + roff(filled(part))
+
+
+def filled(text: str) -> str:
+    """TEXT in lines as roff sources have them."""
+    return textwrap.fill(" ".join(text.split()), 76, break_long_words=False,
+                         break_on_hyphens=False)
+
+
+def entries(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """A list of words in bold and what they mean."""
+    for word, meaning in pairs:
+        yield f".TP\n\\fB{roff(word)}\\fR\n{roff(filled(meaning))}"
+
+
+def topic(plugin: plugins.Plugin) -> Iterator[str]:
+    """What a check or cleaner says of itself."""
+    yield f".SS {roff(plugin.id)}\n\\fB{roff(plugin.title)}\\fR\n.PP"
+    yield from paragraphs(plugin.explanation)
+    if plugin.references:
+        yield f".PP\nSee: {roff('; '.join(plugin.references))}"
 
 
 def options(command: click.Command) -> Iterator[str]:
     """The options of COMMAND, as --help has them."""
-    context = click.Context(command, info_name=command.name)
-    for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record:
-            yield f".TP\n\\fB{roff(record[0])}\\fR\n{roff(' '.join(record[1].split()))}"
+    context = click.Context(command, info_name=command.name, **command.context_settings)
+    records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
+    yield from entries(filter(None, records))
 
 
 def manual(command: click.Command, kind: str, verb: str, other: str) -> str:
     """The man page of COMMAND."""
     name = command.name or ""
     title, _, rest = inspect.cleandoc(command.help or "").partition("\n")
-    day = datetime.fromtimestamp(EPOCH, UTC)
     found = plugins.load(f"img_tools.{kind}", verb)
     found.sort(key=lambda plugin: (plugin.phase, plugin.id))
-    files = [("/etc/img\\-tools/policy.toml", "Which checks run and by which profile they judge."),
-             (f"/etc/img\\-tools/{kind}/*.py", f"More {kind}. The files must belong to root.")]
     return "\n".join([
-        f'.TH {name.upper()} 1 "{day:%Y-%m-%d}" "img\\-tools {__version__}"',
+        f'.TH {name.upper()} 1 "{datetime.fromtimestamp(EPOCH, UTC):%Y-%m-%d}" '
+        f'"img\\-tools {__version__}"',
+        ".ad l",  # long addresses would tear the other words of their lines apart
         ".SH NAME", f"{roff(name)} \\- {roff(title[0].lower() + title[1:].rstrip('.'))}",
         ".SH SYNOPSIS", f"\\fB{roff(name)}\\fR [\\fIOPTION\\fR]...",
         ".SH DESCRIPTION", *paragraphs(title + "\n" + rest),
         ".SH OPTIONS", *options(command),
-        ".SH EXIT STATUS", roff((command.epilog or "").removeprefix("Exit codes: ")),
-        f".SH {kind.upper()}",
-        *(f".SS {roff(plugin.id)}\n\\fB{roff(plugin.title)}\\fR\n"
-          + "\n".join(paragraphs(plugin.explanation)) for plugin in found),
-        ".SH FILES", *(f".TP\n{path}\n{meaning}" for path, meaning in files),
-        ".SH NOTES", "The program brings its own Python: it needs none in the image, and a file in "
-        f"/etc/img\\-tools/{kind} may import most of the standard library, click, distro, "
-        "packaging, psutil and yaml. \"img\\-check licences\" is not an option of the command: the "
-        "licences of these parts are in the documentation of the package.",
+        ".SH EXIT STATUS", *entries(codes(command)),
+        ".SH EXAMPLES", *entries(EXAMPLES[name]),
+        f".SH {kind.upper()}", *(line for plugin in found for line in topic(plugin)),
+        ".SH ENVIRONMENT", *entries([("NO_COLOR", "If set and not empty: no colour."),
+                                     ("COLUMNS", "How wide the terminal is.")]),
+        ".SH FILES", *entries([
+            ("/etc/img-tools/policy.toml", "What is judged how, and what is waived: policy.md in "
+             "the documentation of the package. Must belong to root, as must the others."),
+            (f"/etc/img-tools/{kind}/*.py", f"More {kind}: writing-a-check.md there.")]),
+        ".SH NOTES", roff(filled(
+            "The program brings its own Python: it needs none in the image, and a file in "
+            f"/etc/img-tools/{kind} may import most of the standard library, click, distro, "
+            "packaging, psutil and yaml. The licences of these parts are in the documentation of "
+            "the package.")),
         ".SH SEE ALSO", f"\\fB{roff(other)}\\fR(1)", ""])
+
+
+def codes(command: click.Command) -> Iterator[tuple[str, str]]:
+    """The exit codes of COMMAND and their meaning, as --help has them."""
+    for part in re.split(r", (?=\d)", (command.epilog or "").removeprefix("Exit codes: ")):
+        code, _, meaning = part.partition(" ")
+        yield code, meaning.rstrip(".")
 
 
 # -- the tree ----------------------------------------------------------------------------------
@@ -123,6 +181,8 @@ def lay_out(program: Path, runtime: Path, stage: Path) -> None:
     for path in sorted((runtime / "licences").iterdir()):
         files[f"usr/share/doc/img-tools/parts/{path.name}"] = path.read_bytes()
     files["usr/share/doc/img-tools/README.md"] = (ROOT / "README.md").read_bytes()
+    for name in DOCS:
+        files[f"usr/share/doc/img-tools/docs/{name}.md"] = (ROOT / f"docs/{name}.md").read_bytes()
     for name, content in files.items():
         path = stage / name
         path.parent.mkdir(parents=True, exist_ok=True)

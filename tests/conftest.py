@@ -13,7 +13,8 @@ from img_tools.rootfs import RootFS
 from tests.support import FakeRunner, build
 
 Image = Callable[..., Host]
-RINGS = [Path(__file__).parent / name for name in ("rootfs", "container", "packaging", "vm")]
+RINGS = [Path(__file__).parent / name
+         for name in ("rootfs", "container", "packaging", "integrations", "vm")]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -43,7 +43,7 @@ HELD = {  # content in which `holds` is found, by the beginning of the pattern
     "/var/log": "\0\0x",
     "/etc/sysconfig/network-scripts/ifcfg-e": "DEVICE=eth0\nHWADDR=52:54:00:12:34:56\n",
     "/etc/sysconfig/network-scripts/ifcfg-x": "# Created by cloud-init on instance boot\nA=b\n",
-    "/etc/NetworkManager": "[ethernet]\nmac-address=52:54:00:12:34:56\n",
+    "/etc/NetworkManager": "[ethernet]\nmac-address=52:54:00:12:34:56\npsk=x\n",
     "/etc/dnf": "[main]\nproxy=http://10.0.0.2:3142\n",
     "/etc/yum": "[main]\nproxy=http://10.0.0.2:3142\n",
     "/root/.config/rclone": "token = x\n", "/root/.docker": '{"auth": "x"}',
@@ -59,6 +59,37 @@ HELD = {  # content in which `holds` is found, by the beginning of the pattern
     "/root/.config/s3cmd": "secret_key = x\n", "/root/.mc": '"secretKey": "x"',
     "/etc/machine-info": "LOCATION=Rack 12\n", "/etc/chrony": "1 SHA256 HEX:0123456789\n",
     "/etc/apt/apt.conf": 'Acquire::http::Proxy "http://10.0.0.2:3142";\n',
+    # -- by the end of the pattern
+    ".config/git/credentials": "https://u:x@git.example\n", ".boto": "secret_key = x\n",
+    "azureProfile.json": '{"subscriptions": [{"id": "x"}]}', ".oci/config": "user=ocid1\n",
+    "x.pem": "-----BEGIN PRIVATE KEY-----\n", "cli.toml": 'token = "x"\n',
+    "linode-cli": "token = x\n", "linode-cli.toml": "token = x\n", ".vultr-cli.yaml": "api-key: x\n",
+    ".terraformrc": 'token = "x"\n', "galaxy_token": "token: x\n", ".rclone.conf": "pass = x\n",
+    ".credentials.json": '{"accessToken": "x"}', "auth.json": '{"token": "x", "auth": "x"}',
+    "oauth_creds.json": '{"access_token": "x"}', ".config/op/config": '{"deviceUuid": "x"}',
+    "kubelet/config.json": '{"auth": "x"}', "npmrc": "_authToken=x\n",
+    "pip.conf": "index-url = https://u:x@pypi.example\n", ".cargo/credentials": 'token = "x"\n',
+    "credentials.toml": 'token = "x"\n', "gem/credentials": ":rubygems_api_key: x\n",
+    "settings.xml": "<password>x</password>", "settings-security.xml": "<master>x</master>",
+    "gradle.properties": "nexusPassword=x\n",
+    "composer/auth.json": '{"http-basic": {"x": {}}}',
+    "NuGet.Config": '<add key="ClearTextPassword" value="x" />',
+    ".gitconfig": '[url "https://u:x@git.example"]\n', "/etc/gitconfig": "https://u:x@git.example\n",
+    ".config/git/config": "https://u:x@git.example\n", "glab-cli/config.yml": "token: x\n",
+    "/etc/kubernetes/x.conf": "client-key-data: x\n", "k3s.yaml": "client-key-data: x\n",
+    "rke2.yaml": "client-key-data: x\n", "/etc/wireguard/x.conf": "PrivateKey = x\n",
+    "/etc/openvpn/x/y": "-----BEGIN PRIVATE KEY-----\n", "/etc/letsencrypt/accounts/x/y": '{"d": "x"}',
+    "/etc/netplan/x.yaml": "password: x\n",
+    ".mongorc.js": 'db.auth("x", "x")\n', ".mongoshrc.js": 'db.auth("x", "x")\n',
+    "wp-config.php": "define('DB_PASSWORD', 'x');\n", ".env": "APP_KEY=s3cr3ts3cr3t\n",
+    ".env.x": "APP_KEY=s3cr3ts3cr3t\n", "/y/master.key": "0123456789abcdef0123456789abcdef\n",
+    "htpasswd": "ann:$apr1$x\n", ".tfstate": '{"password": "x"}',
+    ".tfstate.backup": '{"password": "x"}', "debian.cnf": "password = x\n",
+    "dbconfig-common/x.conf": "dbc_dbpass='x'\n", "config-db.php": "$dbpass='x';\n",
+    "debian-db.php": "$dbpass='x';\n", "redis.conf": "requirepass x\n",
+    "valkey.conf": "requirepass x\n", "datadog.yaml": "api_key: " + "0f" * 16 + "\n",
+    "newrelic-infra.yml": "license_key: " + "0f" * 20 + "\n", "/swarm/state.json": '{"x": 1}',
+    "docker-state.json": '{"x": 1}', "/swarm/certificates/x.key": "x",
     "core": b"\x7fELF\2\1\1" + bytes(9) + b"\4\0" + bytes(40),
 }
 
@@ -75,7 +106,8 @@ def example(row: Residue, home: str = "/root") -> dict[str, object]:
     if not row.holds:
         return {path: "x"}
     name = "core" if "/core" in path else path
-    return {path: next(text for begin, text in HELD.items() if name.startswith(begin))}
+    held = next((text for end, text in reversed(HELD.items()) if name.endswith(end)), None)
+    return {path: held or next(text for begin, text in HELD.items() if name.startswith(begin))}
 
 
 def document() -> str:

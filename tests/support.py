@@ -16,7 +16,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from img_tools import cleaning
-from img_tools.actions import Action, Outcome, Run
+from img_tools.actions import Action, Outcome, RemoveFiles, Run
 from img_tools.host import Host
 from img_tools.model import Finding
 from img_tools.report.json import schema
@@ -176,11 +176,12 @@ def carried_out(cleaner_id: str, host: Host) -> list[str]:
     module: Any = import_module(f"img_tools.cleaners.{cleaner_id.replace('-', '_')}")
     paths = []
     with Surgeon(host.root) as surgeon:
-        for action in module.plan(host):
-            step = cleaning.apply(host, surgeon, action)
-            assert step.outcome in (Outcome.DONE, Outcome.ABSENT), step
-            if not isinstance(action, Run):
-                paths.append(action.path)
+        for planned in module.plan(host):
+            for action in planned.each() if isinstance(planned, RemoveFiles) else [planned]:
+                step = cleaning.apply(host, surgeon, action)
+                assert step.outcome in (Outcome.DONE, Outcome.ABSENT), step
+                if not isinstance(action, Run):
+                    paths.append(action.path)
     host.forget()
     assert plan(cleaner_id, host) == []
     return sorted(paths)

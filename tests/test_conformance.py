@@ -19,7 +19,7 @@ from img_tools.catalogue import CATALOGUE, Treat
 from img_tools.host import Host
 from img_tools.model import Report, Result, Skip, Status, Undecided
 from img_tools.plugins import load
-from img_tools.report import json, text
+from img_tools.report import html, json, junit, markdown, text
 from img_tools.rootfs import RootFS
 from img_tools.runner import CommandMissing, Completed, Runner
 from tests.conftest import BASE
@@ -72,6 +72,7 @@ def test_it_names_its_category_and_where_the_rule_comes_from(plugin):
     assert plugin.references
     assert all(reference.strip() == reference and len(reference) > 5
                for reference in plugin.references)
+    assert any("https://" in reference for reference in plugin.references), "no source to read"
 
 
 @each_plugin
@@ -179,9 +180,10 @@ def output(report: Report) -> str:
     """All that a user may get to see."""
     as_json = json.render(report)
     validated(as_json)
-    as_text = text.render(report, verbose=True)
-    assert all(line.isprintable() for line in as_text.splitlines())
-    return as_text + as_json
+    shown = text.render(report, verbose=True) + "".join(
+        form.render(report) for form in (junit, markdown, html))
+    assert all(line.isprintable() for line in shown.splitlines())
+    return shown + as_json
 
 
 def by_id(report: Report) -> dict[str, Result]:

@@ -4,10 +4,11 @@ The checks report its rows and the cleaners remove them, so that what is flagged
 B1). One module an area; a topic is the id of the check and of the cleaner that read it.
 """
 
-from img_tools.catalogue import cloud, credentials, ssh, system, traces
+from img_tools.catalogue import cloud, credentials, nodes, ssh, system, traces
 from img_tools.catalogue.model import Residue, Treat
 
 __all__ = ["CATALOGUE", "Residue", "Treat"]
 
 CATALOGUE: tuple[Residue, ...] = (
-    *traces.ROWS, *system.ROWS, *cloud.ROWS, *ssh.ROWS, *credentials.ROWS)
+    *traces.ROWS, *system.ROWS, *cloud.ROWS, *ssh.ROWS, *credentials.ROWS,
+    *nodes.ROWS)

@@ -27,8 +27,6 @@ def _other(code: str, why: str, advice: str, *patterns: str, holds: bytes = b"")
                     advice=advice) for pattern in patterns]
 
 
-_NODE = "the name and key of this one node, which every Droplet would share"
-
 _IDENTITY = (
     *_identity("random-seed", Status.WARN, "every Droplet would start with the same randomness",
                "/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed",
@@ -40,10 +38,6 @@ _IDENTITY = (
                "which every Droplet would share", "/var/lib/systemd/credential.secret"),
     Residue("identity", "pollinate", "/var/cache/pollinate/seeded", Treat.REMOVE, Status.WARN,
             "keeps Droplets from fetching randomness at first boot", kind="present"),
-    *_identity("docker-key", Status.FAIL, "the key that identifies this one Docker engine",
-               "/etc/docker/key.json"),
-    *_identity("docker-engine-id", Status.WARN, "identifies this one Docker engine",
-               "/var/lib/docker/engine-id"),
     *_identity("crash-reporter-id", Status.WARN, "identifies this one machine to Ubuntu's crash "
                "reports", "/var/lib/whoopsie/whoopsie-id"),
     *_identity("lvm-devices", Status.WARN, "names the disks of the build machine",
@@ -66,9 +60,6 @@ _IDENTITY = (
     *_other("machine-info", "describes the build machine to people",
             "unless all Droplets are to say the same: rm {path}", "/etc/machine-info",
             holds=rb"^\s*(PRETTY_HOSTNAME|LOCATION|HARDWARE_\w+)="),
-    *_other("tls-key", "a private TLS key, made when ssl-cert was installed, which every Droplet "
-            "would share", "have a first-boot script run: make-ssl-cert generate-default-snakeoil "
-            "--force-overwrite; then: rm {path}", "/etc/ssl/private/ssl-cert-snakeoil.key"),
     *_other("kerberos-keytab", "keys of this one machine in a Kerberos realm",
             "leave the realm, then: rm {path}", "/etc/krb5.keytab"),
     *_other("samba-secrets", "the account of this one machine in a Windows domain",
@@ -81,22 +72,6 @@ _IDENTITY = (
     *_other("time-keys", "secrets that this one machine shares with time servers",
             "have a first-boot script make them, then: rm {path}", "/etc/chrony/chrony.keys",
             "/etc/chrony.keys", holds=rb"^[ \t]*[0-9]+[ \t]+\S"),
-    *_other("node-identity", _NODE, "stop the Salt minion, then: rm {path}",
-            "/etc/salt/pki/minion/minion.p*", "/etc/salt/minion_id"),
-    *_other("node-identity", _NODE, "stop the Puppet agent, then: rm {path}",
-            "/var/lib/puppet/ssl/private_keys/*", "/etc/puppetlabs/puppet/ssl/private_keys/*"),
-    *_other("node-identity", _NODE, "leave the cluster (kubeadm reset) and join it at first boot",
-            "/var/lib/kubelet/pki/*", "/etc/rancher/node/password"),
-    *_other("node-identity", _NODE, "tailscale logout; systemctl stop tailscaled; rm {path}",
-            "/var/lib/tailscale/tailscaled.state"),
-    *_other("node-identity", _NODE, "make the keys at first boot, then: rm {path}",
-            "/etc/wireguard/*"),
-    *_other("node-identity", _NODE, "stop netdata, then: rm {path}",
-            "/var/lib/netdata/registry/netdata.public.unique.id",
-            *(f"/var/lib/netdata/{name}"
-              for name in ("netdata.api.key", "cloud.d/private.pem", "cloud.d/claimed_id"))),
-    *_other("node-identity", _NODE, "stop RabbitMQ, then: rm {path}",
-            "/var/lib/rabbitmq/.erlang.cookie", "~/.erlang.cookie"),
     *_other("subscription", "the subscription of this one machine",
             "subscription-manager unregister; subscription-manager clean",
             "/etc/pki/consumer/*", "/etc/pki/entitlement/*", "/etc/sysconfig/rhn/systemid",

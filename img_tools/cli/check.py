@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -14,9 +16,14 @@ from img_tools.cli import common
 from img_tools.cli import main as shared
 
 if TYPE_CHECKING:
-    from img_tools.model import Report, Result
+    from img_tools.model import Report
     from img_tools.plugins import Plugin
-    from img_tools.policy import Policy
+    from img_tools.policyfile import Policy
+
+IDS = common.completing("checks", "check")
+FILES, DIRECTORIES = common.path_completion("file"), common.path_completion("dir")
+FORMATS = tuple(common.SUFFIXES.values())
+QUICK, PATIENCE = 1.0, 5.0  # seconds until it is told what is waited for: on a terminal, elsewhere
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
@@ -31,21 +38,24 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
     epilog="Exit codes: 0 passed, 1 a check failed, 2 bad usage or not root, "
            "3 could not decide, 128+n stopped by signal n.",
 )
-@click.option("--root", default="/", metavar="DIR",
+@click.option("--root", default="/", metavar="DIR", shell_complete=DIRECTORIES,
               help="Check the image mounted at DIR instead of the running system.")
 @click.option("--only", multiple=True, metavar="ID", callback=common.ids,
+              shell_complete=IDS,
               help="Run these checks alone (repeat, or separate by commas).")
 @click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
+              shell_complete=IDS,
               help="Leave these checks out.")
 @click.option("--profile", metavar="NAME", help="Judge by this profile (default: marketplace).")
-@click.option("--policy", "policy_file", metavar="FILE",
-              help="Read profile and disabled checks from FILE (default: "
-                   "/etc/img-tools/policy.toml, if there).")
-@click.option("--plugin-dir", multiple=True, metavar="DIR", help="Load more checks from DIR.")
-@click.option("--format", "form", type=click.Choice(common.FORMATS), default="text",
+@click.option("--policy", "policy_file", metavar="FILE", shell_complete=FILES,
+              help="Judge by the policy in FILE: profile, disabled checks, severities, waivers "
+                   "(default: /etc/img-tools/policy.toml, if there).")
+@click.option("--plugin-dir", multiple=True, metavar="DIR",
+              shell_complete=DIRECTORIES, help="Load more checks from DIR.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
-@click.option("-o", "outputs", multiple=True, metavar="FILE",
-              help="Write one more report; .txt or .json tells its format.")
+@click.option("-o", "outputs", multiple=True, metavar="FILE", shell_complete=FILES,
+              help="Write one more report: .txt, .json, .xml (JUnit), .md or .html.")
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
               help="What makes the exit code 1.")
 @click.option("--no-refresh", is_flag=True, help="Judge updates by the indexes on the disk.")
@@ -55,12 +65,13 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
               callback=_seconds, metavar="SECONDS", show_default=True,
               help="Longest time for one check.")
 @click.option("--list", "list_them", is_flag=True, help="List the checks and exit.")
-@click.option("--explain", metavar="ID", help="Say what a check looks at and why, and exit.")
+@click.option("--explain", metavar="ID", shell_complete=IDS,
+              help="Say what a check looks at and why, and exit.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
               show_default=True, help="Colour in the text report.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and only what did not pass.")
-@click.option("-v", "--verbose", is_flag=True, help="Every finding, with evidence.")
+@click.option("-v", "--verbose", is_flag=True, help="Every check and finding, with evidence.")
 @click.version_option(__version__, "--version", message="%(prog)s %(version)s")
 def command(
     root: str, only: tuple[str, ...], skip: tuple[str, ...], profile: str | None,
@@ -83,9 +94,10 @@ def command(
     if explain:
         return shared.write_stdout(common.explanation(plugins, explain, "img-check"))
     policy = common.read_policy(profile, policy_file, plugins)
+    plugins = common.enable(plugins, policy.enabled)
     left_out = (*skip, *({*policy.disabled} - {*only}))
     chosen = common.choose_plugins(plugins, only, left_out, "img-check")
-    common.demand("img-check", root, outputs)
+    common.demand("img-check", root, outputs, FORMATS)
     report = _report(root, plugins, chosen, policy, not no_refresh, jobs, timeout, fail_on, quiet)
     return _deliver(report, form, outputs, color, quiet, verbose)
 
@@ -97,12 +109,12 @@ def _report(
     from img_tools import checking
 
     host = common.open_host(root, policy, timeout, refresh=refresh)
-    progress = _Progress(not quiet and sys.stderr is not None and sys.stderr.isatty())
+    progress = _Progress(quiet)
     try:
         return checking.report(
             host, chosen, jobs=jobs or common.default_jobs(), timeout=timeout,
             fail_on_warn=fail_on == "warn", progress=progress,
-            left_out=[plugin.id for plugin in plugins if plugin not in chosen],
+            left_out=[plugin.id for plugin in plugins if plugin.default and plugin not in chosen],
         )
     finally:
         with shared.undisturbed():
@@ -111,46 +123,56 @@ def _report(
 
 
 class _Progress:
-    """A line on stderr that counts the checks; it is gone when the report comes."""
+    """Tells on stderr what is waited for.
 
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
+    On a terminal in a line that is gone when the report comes; elsewhere once, if it takes long.
+    """
 
-    def __call__(self, result: Result, done: int, total: int) -> None:
-        if self._shown:
-            shared.say(f"\r{done}/{total} checks done", newline=False)
+    def __init__(self, quiet: bool) -> None:
+        self._line = not quiet and common.smart(sys.stderr)
+        self._told = quiet or self._line
+        self._shown = ""
+        self._start = time.monotonic()
+
+    def __call__(self, done: int, total: int, running: Sequence[str]) -> None:
+        seconds = time.monotonic() - self._start
+        names = f", waiting for {', '.join(running)}" if running and seconds > QUICK else ""
+        if self._line:
+            self._show(f"{done}/{total} checks done{names} ({seconds:.0f} s)")
+        elif names and seconds > PATIENCE and not self._told:
+            self._told = True
+            shared.say(f"img-check: {done} of {total} checks are done{names}")
+
+    def _show(self, text: str) -> None:
+        text = text[:common.columns(sys.stderr) - 1]  # a longer one could not be taken away
+        if text != self._shown:
+            shared.say("\r" + text.ljust(len(self._shown)), newline=False)
+            self._shown = text
 
     def clear(self) -> None:
         """Take the line away."""
         if self._shown:
-            shared.say("\r" + " " * 30 + "\r", newline=False)
+            shared.say("\r" + " " * len(self._shown) + "\r", newline=False)
 
 
 def _deliver(
     report: Report, form: str, outputs: tuple[str, ...], color: str, quiet: bool, verbose: bool
 ) -> int:
     """Write the report everywhere, even if one place fails: the others still wait for it."""
-    from img_tools.report import json, text
 
-    plain = {"json": lambda: json.render(report),
-             "text": lambda: text.render(report, quiet=quiet, verbose=verbose)}
-    shown = plain["json"]() if form == "json" else text.render(
-        report, colour=_coloured(color), width=_width(), quiet=quiet, verbose=verbose)
-    return common.deliver(plain, outputs, shown) or report.exit_code
+    def render(form: str, **options: object) -> str:
+        if form == "text":
+            options |= {"quiet": quiet, "verbose": verbose}
+        return str(import_module(f"img_tools.report.{form}").render(report, **options))
 
-
-def _terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()
-
-
-def _width() -> int:
-    return shutil.get_terminal_size((100, 24)).columns if _terminal() else 100
+    shown = render(form) if form != "text" else render(
+        form, colour=_coloured(color), width=common.columns(sys.stdout))
+    return common.deliver(render, outputs, shown) or report.exit_code
 
 
 def _coloured(color: str) -> bool:
     if color == "auto":
-        return (_terminal() and not os.environ.get("NO_COLOR")
-                and os.environ.get("TERM", "dumb") != "dumb")
+        return common.smart(sys.stdout) and not os.environ.get("NO_COLOR")
     return color == "always"
 
 

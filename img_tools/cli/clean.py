@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from img_tools.model import Report
     from img_tools.plugins import Plugin
 
+IDS = common.completing("cleaners", "plan")
+FILES, DIRECTORIES = common.path_completion("file"), common.path_completion("dir")
+FORMATS = ("text", "json")
 REFUSED = 3
 TIMEOUT = 120.0  # seconds for a command that says no other time
 LOCK_WAIT = 300.0  # seconds for another process to finish with the packages
@@ -42,18 +45,21 @@ class Refused(click.ClickException):
     epilog="Exit codes: 0 all done, 1 an action (or with --check a check) failed, 2 bad usage or "
            "not root, 3 refused or not completed, 128+n stopped by signal n.",
 )
-@click.option("--root", default="/", metavar="DIR",
+@click.option("--root", default="/", metavar="DIR", shell_complete=DIRECTORIES,
               help="Clean the image mounted at DIR instead of the running system.")
 @click.option("--only", multiple=True, metavar="ID", callback=common.ids,
+              shell_complete=IDS,
               help="Run these cleaners alone (repeat, or separate by commas).")
 @click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
+              shell_complete=IDS,
               help="Leave these cleaners out.")
-@click.option("--policy", "policy_file", metavar="FILE",
+@click.option("--policy", "policy_file", metavar="FILE", shell_complete=FILES,
               help="Policy file (default: /etc/img-tools/policy.toml, if it exists).")
-@click.option("--plugin-dir", multiple=True, metavar="DIR", help="Load more cleaners from DIR.")
-@click.option("--format", "form", type=click.Choice(common.FORMATS), default="text",
+@click.option("--plugin-dir", multiple=True, metavar="DIR",
+              shell_complete=DIRECTORIES, help="Load more cleaners from DIR.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
-@click.option("-o", "outputs", multiple=True, metavar="FILE",
+@click.option("-o", "outputs", multiple=True, metavar="FILE", shell_complete=FILES,
               help="Write one more report; .txt or .json tells its format.")
 @click.option("--yes", is_flag=True, help="Clean without asking.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
@@ -63,7 +69,8 @@ class Refused(click.ClickException):
 @click.option("--self-remove", is_flag=True,
               help="Remove this program last of all, if nothing failed.")
 @click.option("--list", "list_them", is_flag=True, help="List the cleaners in order and exit.")
-@click.option("--explain", metavar="ID", help="Say what a cleaner does and why, and exit.")
+@click.option("--explain", metavar="ID", shell_complete=IDS,
+              help="Say what a cleaner does and why, and exit.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
 @click.option("-v", "--verbose", is_flag=True,
@@ -97,7 +104,7 @@ def command(
         if wanted and os.path.realpath(root) != "/":
             raise click.UsageError(f"{name} is for the running system, not for --root")
     last = _self_removal() if self_remove else []
-    common.demand("img-clean", root, outputs)
+    common.demand("img-clean", root, outputs, FORMATS)
     view = _View(form, outputs, quiet, verbose)
     with _Session(root, policy_file, view) as session:
         if not yes:
@@ -161,8 +168,10 @@ class _View:
         """Write REPORT everywhere it is wanted; returns its exit code."""
         from img_tools.report import clean
 
-        plain = {"json": lambda: clean.render_json(report), "text": lambda: self.text(report)}
-        return common.deliver(plain, self.outputs, plain[self.form]()) or report.exit_code
+        def render(form: str) -> str:
+            return clean.render_json(report) if form == "json" else self.text(report)
+
+        return common.deliver(render, self.outputs, render(self.form)) or report.exit_code
 
 
 class _Stopper:
@@ -213,6 +222,7 @@ class _Session:
     def __init__(self, root: str, policy_file: str | None, view: _View) -> None:
         self._checks = common.load_plugins("checks", "check", ())
         policy = common.read_policy(None, policy_file, self._checks)
+        self._checks = common.enable(self._checks, policy.enabled)
         self._disabled = policy.disabled
         self._host = common.open_host(root, policy, TIMEOUT, refresh=True)
         self._view = view

@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from img_tools.cli import main as shared
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from img_tools.host import Host
     from img_tools.plugins import Plugin
-    from img_tools.policy import Policy
+    from img_tools.policyfile import Policy
 
-FORMATS = ("text", "json")
-SUFFIXES = {".txt": "text", ".json": "json"}
+SUFFIXES = {".txt": "text", ".json": "json", ".xml": "junit", ".md": "markdown", ".html": "html"}
 
 
 def ids(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Callback of an option that takes ids, repeated or separated by commas."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+Completion = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
+
+
+def completing(kind: str, verb: str) -> Completion:
+    """Completion of an option that takes ids of the plugins of KIND, after commas too."""
+
+    def complete(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        before, comma, begun = word.rpartition(",")
+        return [CompletionItem(f"{before}{comma}{plugin.id}", help=plugin.title)
+                for plugin in load_plugins(kind, verb, ()) if plugin.id.startswith(begun)]
+
+    return complete
+
+
+def path_completion(kind: str) -> Completion:
+    """Completion of an option that takes a path: KIND is "file" or "dir", and the shell's work."""
+
+    def complete(ctx: click.Context, param: click.Parameter, word: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word, type=kind)]
+
+    return complete
 
 
 def load_plugins(kind: str, verb: str, directories: tuple[str, ...]) -> list[Plugin]:
@@ -72,32 +101,37 @@ def explanation(plugins: list[Plugin], wanted: str, command: str) -> str:
 
 def read_policy(profile: str | None, path: str | None, checks: list[Plugin]) -> Policy:
     """The policy in the file PATH, its profile filled in; the command line outranks the file."""
-    from img_tools import policy
-    from img_tools.plugins import SYSTEM_DIR, UnknownId, choose
+    from img_tools import policy, policyfile
+    from img_tools.plugins import SYSTEM_DIR
 
-    standard = os.path.join(SYSTEM_DIR, "policy.toml")
+    standard = os.path.join(SYSTEM_DIR, "policy.toml")  # never that of an image at --root
     if path is None and os.path.lexists(standard):
         path = standard
-    where = "--profile" if profile else f"{path}"
     try:
-        loaded = policy.load(path) if path else policy.Policy()
+        loaded = policyfile.load(path, [check.id for check in checks]) if path is not None else (
+            policyfile.NO_POLICY)
         name = policy.profile(profile or loaded.profile or policy.DEFAULT).name
-        choose(checks, (), loaded.disabled)
     except policy.UnknownProfile as error:
-        raise click.UsageError(f"{where}: {error}") from None
-    except UnknownId as error:
-        raise click.UsageError(f"{path}: disabled: {error}") from None
-    except policy.PolicyError as error:
+        raise click.UsageError(f"--profile: {error}") from None
+    except policyfile.PolicyError as error:
         raise click.UsageError(str(error)) from None
     return replace(loaded, profile=name)
 
 
-def demand(command: str, root: str, outputs: tuple[str, ...]) -> None:
+def enable(plugins: list[Plugin], enabled: tuple[str, ...]) -> list[Plugin]:
+    """PLUGINS, those of the ids ENABLED as if they ran by default."""
+    return [replace(plugin, default=plugin.default or plugin.id in enabled) for plugin in plugins]
+
+
+def demand(
+    command: str, root: str, outputs: tuple[str, ...], formats: tuple[str, ...]
+) -> None:
     """Refuse before anything is done what would fail at the end."""
+    suffixes = [suffix for suffix, form in SUFFIXES.items() if form in formats]
     for path in outputs:
-        if os.path.splitext(path)[1] not in SUFFIXES:
-            raise click.UsageError(f"-o {path}: name it {' or '.join(SUFFIXES)}, "
-                                   "the ending tells the format")
+        if os.path.splitext(path)[1] not in suffixes:
+            raise click.UsageError(f"-o {path}: name it {', '.join(suffixes[:-1])} or "
+                                   f"{suffixes[-1]}, the ending tells the format")
         if not os.access(os.path.dirname(path) or ".", os.W_OK | os.X_OK):
             raise click.UsageError(f"-o {path}: no such directory, or not writable")
         if os.path.isdir(path):
@@ -120,7 +154,7 @@ def open_host(root: str, policy: Policy, timeout: float, *, refresh: bool) -> Ho
     tree = RootFS(root)
     runner = Runner(tree.top, 0.9 * timeout)  # ends first, since it can name the command
     profile = policies.profile(policy.profile or policies.DEFAULT)
-    return Host(tree, runner, profile=profile, refresh=refresh, lock_root=policy.lock_root)
+    return Host(tree, runner, profile=profile, refresh=refresh, policy=policy)
 
 
 def default_jobs() -> int:
@@ -128,10 +162,25 @@ def default_jobs() -> int:
     return min(8, (os.cpu_count() or 1) + 2)
 
 
-def deliver(
-    plain: Mapping[str, Callable[[], str]], outputs: tuple[str, ...], shown: str
-) -> int:
-    """Write SHOWN to standard output and a report of PLAIN to each of OUTPUTS.
+def smart(stream: TextIO | None) -> bool:
+    """True when STREAM is a terminal that knows more than to print."""
+    return (stream is not None and stream.isatty()
+            and os.environ.get("TERM", "dumb") != "dumb")
+
+
+def columns(stream: TextIO | None) -> int:
+    """How wide STREAM is: as its terminal says, or COLUMNS; elsewhere 100."""
+    if stream is None or not stream.isatty():
+        return 100
+    if (told := os.environ.get("COLUMNS", "")).isdecimal() and int(told):
+        return int(told)
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(stream.fileno()).columns or 100  # 0 on a serial console
+    return 100
+
+
+def deliver(render: Callable[[str], str], outputs: tuple[str, ...], shown: str) -> int:
+    """Write SHOWN to standard output and to each of OUTPUTS what RENDER makes for its format.
 
     Every place gets its report, even if another fails: somebody still waits there. Returns 0 or
     BROKEN_PIPE, or raises Undelivered.
@@ -139,7 +188,7 @@ def deliver(
     failed: list[shared.Undelivered] = []
     for path in outputs:
         try:
-            shared.write_atomically(path, plain[SUFFIXES[os.path.splitext(path)[1]]]())
+            shared.write_atomically(path, render(SUFFIXES[os.path.splitext(path)[1]]))
         except shared.Undelivered as error:
             failed.append(error)
     code = shared.write_stdout(shown)

@@ -108,8 +108,8 @@ def _guard(name: str, work: Callable[[], int]) -> int:
         return end.exit_code
     except click.ClickException as error:
         return complain(name, error.format_message(), error.exit_code)
-    except SystemExit:  # how click ends when whoever reads --help went away
-        return BROKEN_PIPE
+    except SystemExit as end:  # how click ends completion, or when the reader of --help went away
+        return BROKEN_PIPE if end.code else 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return complain(name, f"{where}{error.strerror or error}", Undelivered.exit_code)

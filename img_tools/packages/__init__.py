@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -126,6 +126,9 @@ class PackageManager(Protocol):
     @property
     def problems(self) -> Sequence[Problem]:
         """An interrupted run, dependencies that are not met."""
+
+    def unmodified(self, paths: Collection[str]) -> frozenset[str]:
+        """Those of PATHS that a package brought and nobody has changed since."""
 
     def require_idle(self) -> None:
         """Raise Busy while another process changes packages, naming it."""

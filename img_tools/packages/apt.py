@@ -9,7 +9,7 @@ there are updates, to say which of them would be kept back.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from img_tools.actions import Action
 from img_tools.model import Undecided, printable
@@ -272,6 +272,10 @@ class Apt:
                    if not policy.provided and not policy.newer}
         return tuple(package for package in self._packages
                      if self._full_name(package) in orphans)
+
+    def unmodified(self, paths: Collection[str]) -> frozenset[str]:
+        """See PackageManager.unmodified."""
+        return dpkg.unmodified(self._root, paths)
 
     # -- words -----------------------------------------------------------------------------------
 

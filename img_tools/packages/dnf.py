@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
 
@@ -220,6 +220,10 @@ class Dnf:
         pairs = ({(row.name, row.arch) for row in dnf_output.table(text)} if argv[0] == "list" else
                  {tuple(line.strip().rsplit(".", 1)) for line in text.split("\n") if line.strip()})
         return (item for item in self._packages if (item.name, item.arch) in pairs)
+
+    def unmodified(self, paths: Collection[str]) -> frozenset[str]:
+        """See PackageManager.unmodified."""
+        return rpmdb.unmodified(self._root, self._run, self._env, paths)
 
     # -- words -----------------------------------------------------------------------------------
 

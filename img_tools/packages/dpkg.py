@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from img_tools.model import Undecided, printable
-from img_tools.packages import Installed
+from img_tools.packages import Installed, files
 from img_tools.rootfs import RootFS
 
 STATUS = "/var/lib/dpkg/status"
 JOURNAL = "/var/lib/dpkg/updates"  # what a running dpkg has done since it last wrote STATUS
+INFO = "/var/lib/dpkg/info"
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 APT_LOCKS = ("/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
 
@@ -61,3 +62,25 @@ def _package(fields: dict[str, str]) -> Installed | None:
         return None
     return Installed(name, fields.get("Version", ""), fields.get("Architecture", ""),
                      "reinst-required" if flag != "ok" else state, want == "hold")
+
+
+_CONFFILE = re.compile(r"^ (/.*) ([0-9a-f]{32})(?: obsolete)?$", re.M)
+_SUM = re.compile(r"^([0-9a-f]{32})  (.+)$", re.M)
+
+
+def unmodified(root: RootFS, paths: Collection[str]) -> frozenset[str]:
+    """Those of PATHS that a package brought and nobody has changed.
+
+    By the MD5 sums that packages come with, and dpkg's of configuration files. Debian's /lib is
+    /usr/lib by now, where packages still say /lib.
+    """
+    wanted = {name: path for path in paths for name in (path, path.removeprefix("/usr"))}
+    sums = [(name, digest) for text in _databases(root)
+            for name, digest in _CONFFILE.findall(text) if name in wanted]
+    for name in root.listdir(INFO):
+        if name.endswith(".md5sums"):
+            text = root.read_text(f"{INFO}/{name}")
+            sums += [(f"/{path}", digest) for digest, path in _SUM.findall(text)
+                     if f"/{path}" in wanted]
+    return frozenset(wanted[name] for name, digest in sums
+                     if files.digest(root, wanted[name], "md5") == digest)

@@ -7,7 +7,7 @@ from typing import Any
 
 from img_tools import __version__
 from img_tools import schema as schemas
-from img_tools.model import Finding, Platform, Report, Result, Run
+from img_tools.model import Finding, Platform, Report, Result, Run, Waiver
 
 SCHEMA_VERSION = "1.0"
 
@@ -32,9 +32,14 @@ def document(report: Report) -> dict[str, Any]:
         "platform": _platform(report.platform),
         "verdict": report.verdict.value,
         "exit_code": report.exit_code,
-        "counts": {**report.counts, "waived": 0},
+        "counts": report.counts,
         "checks": [_check(result) for result in report.results],
-        "waivers": {"applied": [], "unused": [], "expired": []},
+        "waivers": {
+            "applied": [{**_waiver(waiver), "findings": count(report, waiver)}
+                        for waiver in report.waivers.applied],
+            "unused": [_waiver(waiver) for waiver in report.waivers.unused],
+            "expired": [_waiver(waiver) for waiver in report.waivers.expired],
+        },
     }
 
 
@@ -47,6 +52,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "mode": run.mode,
         "root": run.root,
         "profile": run.profile,
+        "policy": run.policy,
         "complete": True,
         "left_out": list(run.left_out),
     }
@@ -94,5 +100,29 @@ def _finding(check_id: str, finding: Finding) -> dict[str, Any]:
         "evidence": dict(finding.evidence),
         "remediation": finding.remediation,
         "fingerprint": finding.fingerprint(check_id),
-        "waived": None,
+        "severity_was": finding.severity_was and finding.severity_was.value,
+        "waived": finding.waived and {
+            "justification": finding.waived.justification,
+            "expires": _day(finding.waived),
+        },
     }
+
+
+def count(report: Report, waiver: Waiver) -> int:
+    """How many findings of REPORT do not count because of WAIVER."""
+    return sum(finding.waived == waiver for result in report.results for finding in result.findings)
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    return {
+        "check": waiver.check,
+        "code": waiver.code,
+        "path": waiver.path,
+        "fingerprint": waiver.fingerprint,
+        "justification": waiver.justification,
+        "expires": _day(waiver),
+    }
+
+
+def _day(waiver: Waiver) -> str | None:
+    return waiver.expires.isoformat() if waiver.expires else None

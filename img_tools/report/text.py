@@ -1,4 +1,4 @@
-"""The report as a person at a terminal reads it: what is worst stands last, next to the verdict."""
+"""The report for a person at a terminal: the verdict first and last, the worst next to it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from itertools import groupby
 
 from img_tools import __version__
 from img_tools.model import Finding, Report, Result, Status
+from img_tools.report import words
 
 _COLOURS = {Status.PASS: "32", Status.WARN: "33", Status.FAIL: "31",
             Status.SKIP: "2", Status.ERROR: "35"}
-_ORDER = (Status.PASS, Status.SKIP, Status.WARN, Status.ERROR, Status.FAIL)
 SHOWN = 10  # findings of one check shown without --verbose
 INDENT = " " * 6
 
@@ -20,19 +20,18 @@ def render(report: Report, *, colour: bool = False, width: int = 100,
            quiet: bool = False, verbose: bool = False) -> str:
     """REPORT as text, ending in a newline.
 
-    QUIET leaves out what passed or was skipped; VERBOSE shows every finding and its evidence.
+    QUIET leaves out what passed or was skipped; VERBOSE shows every check, finding and evidence.
     """
     style = _Style(colour, max(width, 40), verbose)
-    results = [result for status in _ORDER for result in report.results
-               if result.status is status and not (quiet and status in (Status.PASS, Status.SKIP))]
-    lines = [*_head(report), "", *_body(results, style), *_foot(report, style)]
+    lines = [*_head(report, style), "", *_fine(report, style, quiet), *_waived(report, style),
+             *_rest(report, style), *_foot(report, style)]
     return "\n".join(lines) + "\n"
 
 
 class _Style:
     def __init__(self, colour: bool, width: int, verbose: bool) -> None:
         self._colour = colour
-        self.width = width
+        self._width = width
         self.verbose = verbose
 
     def tag(self, status: Status) -> str:
@@ -40,96 +39,105 @@ class _Style:
         return self.paint(status, f"{status.value.upper():5}")
 
     def paint(self, status: Status, text: str) -> str:
-        """TEXT in the colour of STATUS."""
-        return f"\x1b[{_COLOURS[status]}m{text}\x1b[0m" if self._colour else text
+        """TEXT, line by line, in the colour of STATUS."""
+        if not self._colour:
+            return text
+        return "\n".join(f"\x1b[{_COLOURS[status]}m{line}\x1b[0m" for line in text.split("\n"))
 
-    def wrap(self, text: str, indent: str) -> str:
+    def wrap(self, text: str, indent: str, first: str | None = None) -> str:
         """TEXT within the width; long words (paths) stay whole."""
-        return textwrap.fill(text, self.width, initial_indent=indent, subsequent_indent=indent,
+        return textwrap.fill(text, self._width, subsequent_indent=indent,
+                             initial_indent=indent if first is None else first,
                              break_long_words=False, break_on_hyphens=False)
 
+    def verdict(self, report: Report) -> str:
+        """The sentence that counts."""
+        return self.paint(words.outcome(report), self.wrap(words.verdict(report), ""))
 
-def _head(report: Report) -> Iterator[str]:
+
+def _head(report: Report, style: _Style) -> Iterator[str]:
     name = report.platform.pretty_name or "an unknown system"
-    yield f"img-check {__version__}: {name} at {report.run.root}, profile {report.run.profile}"
+    yield style.wrap(f"img-check {__version__}: {name} at {report.run.root}, "
+                     f"profile {report.run.profile}", "")
+    yield style.verdict(report)
 
 
-def _body(results: list[Result], style: _Style) -> Iterator[str]:
-    """One line for what is fine, a block for what is not, an empty line between the two."""
-    for fine, group in groupby(results, lambda result: result.status is Status.PASS
-                               or result.status is Status.SKIP):
-        for result in group:
+def _fine(report: Report, style: _Style, quiet: bool) -> Iterator[str]:
+    """What passed, and what does not apply: names, or with --verbose a line each."""
+    if quiet:
+        return
+    for status in (Status.PASS, Status.SKIP):
+        results = [result for result in report.results if result.status is status]
+        if style.verbose:
+            for result in results:
+                yield f"{style.tag(status)} {result.id}: {result.title}"
+                if status is Status.SKIP:
+                    yield style.wrap(f"skipped: {result.message}", INDENT)
+        elif results:
+            names = style.wrap(", ".join(result.id for result in results), INDENT)
+            yield f"{style.tag(status)} {names.lstrip()}"
+        if status is Status.PASS:
+            yield from (style.wrap(f"{result.id}: {result.message}", INDENT)
+                        for result in results if result.message)
+    if report.counts["pass"] or report.counts["skip"]:
+        yield ""
+
+
+def _waived(report: Report, style: _Style) -> Iterator[str]:
+    """What does not count, and who answers for it: not even --quiet hides it."""
+    waived = [(result, *pair) for result in report.results for pair in result.waived]
+    shown = waived if style.verbose else waived[:SHOWN]
+    for result, finding, waiver in shown:
+        text = f"{result.id}: {words.message(finding)}"
+        yield style.wrap(text, INDENT + "  ", "WAIVED  ")
+        yield style.wrap(f"because: {waiver.answer}", INDENT + "  ")
+    if len(waived) > len(shown):
+        yield f"        ... and {len(waived) - len(shown)} more (-v shows them)"
+    if waived:
+        yield ""
+
+
+def _rest(report: Report, style: _Style) -> Iterator[str]:
+    """A block for every check that has something to say, the worst last."""
+    for result in words.sorted_results(report, words.BEST_FIRST):
+        if result.status not in (Status.PASS, Status.SKIP):
             yield from _result(result, style)
-            if not fine:
-                yield ""
-        if fine:
             yield ""
 
 
 def _result(result: Result, style: _Style) -> Iterator[str]:
-    yield f"{style.tag(result.status)} {_heading(result, style)}"
-    if result.status is Status.SKIP:
-        yield style.wrap(f"skipped: {result.message}", INDENT)
-    elif result.status is Status.ERROR:
-        yield style.wrap(result.message, INDENT)
-    shown = result.findings if style.verbose else result.findings[:SHOWN]
+    """The title says how it should be: beside a FAIL it would read as if it were so."""
+    wanted = f", wanted: {result.title}" if style.verbose else ""
+    yield f"{style.tag(result.status)} {result.id}{wanted}"
+    trouble = words.trouble(result)
+    if trouble and not result.incomplete:
+        yield style.wrap(trouble, INDENT)
+    for note in words.remarks(result):
+        yield style.wrap(f"note: {note}", INDENT)
+    counted = result.counted
+    shown = counted if style.verbose else counted[:SHOWN]
     for fix, findings in groupby(shown, lambda finding: finding.remediation):
         for finding in findings:
             yield from _finding(finding, style)
         if fix:
             yield f"{INDENT}-> {fix}"  # on one line, whatever the width: it gets copied
-    if len(shown) < len(result.findings):
-        yield f"{INDENT}... and {len(result.findings) - len(shown)} more (-v shows them)"
-    if result.incomplete:
-        yield style.wrap(f"There may be more, the check broke off: {result.message}", INDENT)
-
-
-def _heading(result: Result, style: _Style) -> str:
-    """The title says how it should be: beside a FAIL it would read as if it were so."""
-    if result.status in (Status.PASS, Status.SKIP):
-        return f"{result.id}: {result.title}"
-    return f"{result.id}, wanted: {result.title}" if style.verbose else result.id
+    if len(shown) < len(counted):
+        yield f"{INDENT}... and {len(counted) - len(shown)} more (-v shows them)"
+    if trouble and result.incomplete:
+        yield style.wrap(trouble, INDENT)
 
 
 def _finding(finding: Finding, style: _Style) -> Iterator[str]:
     mark = style.paint(finding.status, "-")
-    text = style.wrap(finding.message, INDENT + "  ").lstrip()
+    text = style.wrap(words.message(finding), INDENT + "  ").lstrip()
     yield f"{INDENT}{mark} {text}"
     if style.verbose:
-        for key, value in finding.evidence.items():
+        for key, value in {"code": finding.code, **finding.evidence}.items():
             yield f"{INDENT}    {key}: {value}"
 
 
 def _foot(report: Report, style: _Style) -> Iterator[str]:
-    counts = report.counts
-    yield ", ".join(f"{counts[status.value]} {status.value}" for status in reversed(_ORDER)) + (
-        f"  ({report.run.duration:.1f} s)")
-    if report.platform.index_time:
-        yield f"Updates were judged by package indexes of {report.platform.index_time}."
-    if report.run.left_out:
-        left_out = report.run.left_out
-        names = ", ".join(left_out) if len(left_out) <= 5 else f"{len(left_out)} checks"
-        yield style.wrap(f"Not asked for: {names}", "")
-    yield style.paint(report.verdict, _sentence(report))
-
-
-def _sentence(report: Report) -> str:
-    worst = ", ".join(result.id for result in report.results if result.status is report.verdict)
-    whole = not report.run.left_out
-    match report.verdict:
-        case Status.FAIL:
-            return f"FAIL: do not publish this image: {worst}"
-        case Status.ERROR:
-            return f"UNDECIDED: nothing failed, but these could not be carried out: {worst}"
-        case Status.WARN if report.fail_on_warn:
-            return f"FAIL: warnings count as failures (--fail-on warn): {worst}"
-        case Status.WARN if whole:
-            return f"PASS with warnings: this image may be published; reviewers may ask: {worst}"
-        case Status.WARN:
-            return f"PASS with warnings, of the checks that were asked for: {worst}"
-        case _ if not report.counts["pass"]:
-            return "Nothing can be said: no check applies to this image."
-        case _ if whole:
-            return "PASS: this image may be published."
-        case _:
-            return "PASS, of the checks that were asked for."
+    yield style.wrap(f"{words.counts(report)}  ({report.run.duration:.1f} s)", "")
+    for note in words.notes(report):
+        yield style.wrap(note, "")
+    yield style.verdict(report)

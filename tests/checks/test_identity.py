@@ -12,14 +12,7 @@ def test_a_clean_image(image):
     ("/var/lib/urandom/random-seed", "warn", "random-seed"),
     ("/boot/efi/loader/random-seed", "warn", "random-seed"),
     ("/var/lib/systemd/credential.secret", "fail", "credential-secret"),
-    ("/etc/docker/key.json", "fail", "docker-key"),
-    ("/var/lib/docker/engine-id", "warn", "docker-engine-id"),
-    ("/etc/ssl/private/ssl-cert-snakeoil.key", "warn", "tls-key"),
     ("/etc/krb5.keytab", "warn", "kerberos-keytab"),
-    ("/etc/salt/pki/minion/minion.pem", "warn", "node-identity"),
-    ("/var/lib/tailscale/tailscaled.state", "warn", "node-identity"),
-    ("/var/lib/rabbitmq/.erlang.cookie", "warn", "node-identity"),
-    ("/var/lib/kubelet/pki/kubelet-client-current.pem", "warn", "node-identity"),
     ("/etc/pki/consumer/key.pem", "warn", "subscription"),
     ("/var/lib/ubuntu-advantage/private/machine-token.json", "warn", "subscription"),
 ])
@@ -34,11 +27,6 @@ def test_each_is_found_once_and_not_shown(image, path, status, code):
 def test_an_empty_marker_of_pollinate_counts(image):
     assert codes(check("identity", image({"/var/cache/pollinate/seeded": ""}))) == [
         ("warn", "pollinate")]
-
-
-def test_identities_of_products_are_not_removed_by_us(image):
-    (finding,) = check("identity", image({"/var/lib/tailscale/tailscaled.state": "x"}))
-    assert finding.remediation.startswith("tailscale logout")
 
 
 @pytest.mark.parametrize("content", ["GenerateName=yes\n", "# InitiatorName=iqn\n", ""])

@@ -1,5 +1,6 @@
 import pytest
 
+from img_tools.policyfile import Policy
 from tests.support import Fifo, File, Link, check, codes, mended_by
 
 CLEAN = {
@@ -110,3 +111,16 @@ def test_many_logs_are_counted(image):
     found = check("logs", host)
     assert len(found) == 51
     assert "200 in all" in found[-1].message
+
+
+def test_logs_that_the_policy_expects_are_none_of_its_business(image):
+    host = image({"/var/log/app/a.log": "x", "/var/log/app/b.txt": "x", "/var/log/a.log": "x"})
+    host.policy = Policy(expected_logs=("/var/log/app/*.log",))
+    assert [finding.path for finding in check("logs", host)] == [
+        "/var/log/a.log", "/var/log/app/b.txt"]
+
+
+def test_expected_logs_do_not_use_up_the_list(image):
+    host = image({f"/var/log/app/{number}.log": "x" for number in range(60)} | {"/var/log/z": "x"})
+    host.policy = Policy(expected_logs=("/var/log/app/**",))
+    assert [finding.path for finding in check("logs", host)] == ["/var/log/z"]

@@ -6,6 +6,7 @@ from img_tools.checks import repositories
 from img_tools.host import Host
 from img_tools.model import Finding, Undecided
 from img_tools.packages import Installed, Repository
+from img_tools.policyfile import Policy
 from tests.checks.packages import MAIN, SECURITY, with_packages
 from tests.conftest import Image
 from tests.support import check, codes
@@ -114,3 +115,14 @@ def test_what_the_files_say_stands_when_no_index_can_be_had(image: Image) -> Non
     assert next(found).code == "no-security-repository"
     with pytest.raises(Undecided, match="no network"):
         next(found)
+
+
+def test_a_source_that_the_policy_allows_may_be_there_but_not_unsigned(image: Image) -> None:
+    source = Repository("/etc/apt/sources.list.d/docker.list", 1,
+                        "http://download.docker.com/linux/debian", "bookworm", "Docker",
+                        unsigned="trusted=yes")
+    host = with_packages(image(), repositories=[SECURITY, source])
+    host.policy = Policy(allowed_repositories=("http://download.docker.com/linux",))
+    assert codes(check("repositories", host)) == [("fail", "unsigned-repository")]
+    host.policy = Policy(allowed_repositories=("https://download.docker.com/linux",))
+    assert len(check("repositories", host)) == 2

@@ -2,6 +2,7 @@ import pytest
 
 from img_tools.actions import Run, Truncate
 from img_tools.host import Host
+from img_tools.policyfile import Policy
 from tests.checks.test_ssh_host_keys import CLOUD
 from tests.support import FakeRunner, Fifo, Link, carried_out, check, mended_by, plan
 
@@ -70,7 +71,7 @@ def test_sudo_rules_stay_when_nothing_writes_them_again(image, files):
 
 def locking(image, password):
     host = image({"/etc/shadow": f"root:{password}:1:0:9:7:::\nann:{HASH}:1::::::\n"})
-    return Host(host.root, FakeRunner({}), lock_root=True)
+    return Host(host.root, FakeRunner({}), policy=Policy(lock_root=True))
 
 
 @pytest.mark.parametrize("password", [HASH, f"!{HASH}", ""])

@@ -1,6 +1,9 @@
 import os
 
+import pytest
+
 from img_tools.actions import Remove, Truncate
+from img_tools.policyfile import Policy
 from tests.support import Fifo, File, Link, carried_out, check, plan
 
 
@@ -68,3 +71,21 @@ def test_age_does_not_matter(image):
 def test_links_pipes_and_empty_logs_are_left(image):
     assert plan("logs", image({"/var/log/x": Link("/etc/passwd"), "/var/log/pipe": Fifo(),
                                "/var/log/empty.log": "", "/var/log/up": Link("../..")})) == []
+
+
+@pytest.mark.parametrize("cleaner", ["logs", "final"])
+@pytest.mark.parametrize("many", [1, 101])
+@pytest.mark.parametrize(("expected", "left"), [
+    ("/var/log/app/*.log", "log"), ("/var/log/app/*.1", "1"), ("/var/log/app/**", "log 1 txt"),
+    ("/var/log/app/0.log", "0"), ("/var/log/application/*", ""), ("/var/log/app", ""),
+])
+def test_logs_that_the_policy_expects_stay_and_nothing_else(image, cleaner, many, expected, left):
+    """What the check then still flags is what went."""
+    host = image({f"/var/log/app/{number}.{kind}": "x" for number in range(many)
+                  for kind in ("log", "1", "txt")} | {"/var/log/x": "x"})
+    host.policy = Policy(expected_logs=(expected,))
+    carried_out(cleaner, host)
+    assert check("logs", host) == []
+    kept = {entry.path for entry in host.root.glob("/var/log/app/*") if entry.size}
+    wanted = {f"/var/log/app/{number}.{kind}" for number in range(many) for kind in left.split()}
+    assert kept == ({"/var/log/app/0.log"} if left == "0" else wanted)

@@ -6,6 +6,7 @@ from img_tools import session
 from img_tools.actions import Phase
 from img_tools.host import Host
 from img_tools.plugins import load
+from img_tools.policyfile import Policy
 from tests import ssh
 from tests.support import FakeRunner, Fifo, Link, carried_out, check, mended_by, plan
 
@@ -94,7 +95,7 @@ def test_the_plan_warns_that_nobody_will_get_in_again(image):
     """Pitfall 7: a warning beforehand, not afterwards."""
     assert "nobody can log in" in notes(image, "*")[0]
     assert notes(image, HASH) == []
-    assert "nobody can log in" in notes(image, HASH, lock_root=True)[0]
+    assert "nobody can log in" in notes(image, HASH, policy=Policy(lock_root=True))[0]
 
 
 def test_without_keys_there_is_nothing_to_warn_of(image):

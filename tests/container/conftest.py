@@ -19,7 +19,16 @@ Make = Callable[..., Machine]
 
 
 @pytest.fixture(scope="session")
-def _machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Key]:
+    """The key that signs what the machines install."""
+    made = Key.make(tmp_path_factory.mktemp("key") / "gpg")
+    yield made
+    subprocess.run(["gpgconf", "--homedir", str(made.home), "--kill", "all"], check=False,
+                   capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def _machines(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[Make]:
     """_machines(suite, kind, prepare) -> a machine on that tree, after PREPARE(tree, key)."""
     try:
         machine.demand()
@@ -27,10 +36,6 @@ def _machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
     except trees.Unavailable as why:
         pytest.skip(str(why))
     with contextlib.ExitStack() as stack:
-        key = Key.make(tmp_path_factory.mktemp("key") / "gpg")
-        stack.callback(subprocess.run, ["gpgconf", "--homedir", str(key.home), "--kill", "all"],
-                       check=False, capture_output=True)
-
         def made(suite: str, kind: str, prepare: Callable[[Path, Key], object]) -> Machine:
             place = tmp_path_factory.mktemp(f"{suite}-{kind}")
             (place / "lent").mkdir()

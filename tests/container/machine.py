@@ -96,6 +96,12 @@ class Machine:
         return self._leader != 0
 
     @property
+    def leader(self) -> int:
+        """The process that is its init, by the number it has here."""
+        assert self._leader, "it is off"
+        return self._leader
+
+    @property
     def is_off(self) -> bool:
         """True once the power is off."""
         if self._nspawn is not None and self._nspawn.poll() is not None:

@@ -179,8 +179,8 @@ def test_one_that_hangs_is_an_error_and_the_others_still_end(gate, jobs):
 def test_each_one_that_hangs_is_replaced_once(gate, monkeypatch):
     at_work = []
     evaluate = checking.evaluate
-    monkeypatch.setattr(checking, "evaluate", lambda host, plugin: (
-        at_work.append(threading.get_ident()), evaluate(host, plugin))[1])
+    monkeypatch.setattr(checking, "evaluate", lambda *given: (
+        at_work.append(threading.get_ident()), evaluate(*given))[1])
     plugins = [plugin(gate, "hangs1"), plugin(gate, "hangs2"), plugin(yields(), "fine")]
     run(None, plugins, jobs=1, timeout=0.2)
     assert len(at_work) == len(set(at_work)) == 3
@@ -309,10 +309,19 @@ def test_at_most_jobs_run_at_once():
 
 
 def test_progress_counts_every_result_once(gate):
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int, int, list[str]]] = []
+
+    def note(done: int, total: int, running: list[str]) -> None:
+        seen.append((done, total, running))
+        if running:
+            gate.opened.set()
+
     run(None, [plugin(gate, "hangs"), plugin(yields(), "a"), plugin(yields(FAIL), "b")], jobs=1,
-        timeout=0.2, progress=lambda result, done, total: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+        timeout=20, progress=note)
+    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+    assert {total for _, total, _ in seen} == {3}
+    assert (0, 3, ["hangs"]) in seen
+    assert seen[-1] == (3, 3, [])
 
 
 def test_the_main_thread_never_waits_long_for_a_check_that_may_take_hours(gate, monkeypatch):

@@ -150,7 +150,7 @@ def test_the_system_s_own_words_are_never_run(run, place):
     (["--profile", "marketplce"], "no profile 'marketplce'; did you mean marketplace"),
     (["--profile", "zzzzzz"], "known: marketplace"),
     (["--policy", "/nonesuch.toml"], "/nonesuch.toml: No such file"),
-    (["--policy", "/"], "/: Is a directory"),
+    (["--policy", "/"], "/: not a file"),
     (["--root", "/nonesuch"], "--root /nonesuch: not the root of an image"),
     (["--root", "/proc"], "--root /proc: not the root of an image"),
     (["--root", ""], "not the root of an image"),
@@ -165,7 +165,7 @@ def test_the_system_s_own_words_are_never_run(run, place):
     (["--format", "yaml"], "'--format'"),
     (["--color", "pink"], "'--color'"),
     (["--fail-on", "skip"], "'--fail-on'"),
-    (["-o", "report.pdf"], "-o report.pdf: name it .txt or .json"),
+    (["-o", "report.pdf"], "-o report.pdf: name it .txt, .json, .xml, .md or .html"),
     (["-o", "report"], "the ending tells the format"),
     (["-o", "/nonesuch/report.json"], "-o /nonesuch/report.json: no such directory"),
     (["--root", "/\x1b[31m\nx"], r"--root /\x1b[31m x: not the root"),
@@ -231,7 +231,7 @@ def test_not_root_is_one_line_with_the_command_to_type(place):
 def test_a_bad_policy_file_is_named(run, place, text, words):
     (place / "my.toml").write_text(text)
     line = one_line(run("good", more=["--policy", str(place / "my.toml")]), 2)
-    assert line.startswith(f"img-check: {place}/my.toml: ")
+    assert re.match(f"img-check: {place}/my.toml(:1)?: ", line)
     assert words in line
     assert line.count("my.toml") == 1
 
@@ -254,6 +254,73 @@ def test_the_policy_disables_and_the_command_line_outranks_it(run, place):
     assert "bad" in whole["run"]["left_out"]
     assert "good" in [check["id"] for check in whole["checks"]]
     assert whole["run"]["profile"] == "marketplace"
+
+
+WAIVER = '''[[waivers]]
+check = "bad"
+code = "bad"
+justification = "Jo answers for it"
+expires = {}
+'''
+
+
+def test_a_waiver_lets_an_image_pass_and_an_expired_one_does_not(run, place):
+    """So does no file in the image: it would be the image that waives what is found in it."""
+    (place / "my.toml").write_text(WAIVER.format("2999-12-31"))
+    build(place / "image", {"/etc/img-tools/policy.toml": WAIVER.format("2999-12-31")})
+    more = ["--policy", str(place / "my.toml")]
+    done = run("bad", more=more)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "WAIVED  bad: it is bad\n        because: Jo answers for it (until 2999-12-31)" in (
+        done.stdout)
+    (place / "my.toml").write_text(WAIVER.format("2020-12-31"))
+    done = run("bad", more=more)
+    assert done.returncode == 1
+    assert "A waiver expired on 2020-12-31 and does not apply: bad bad\n" in done.stdout
+    assert run("bad").returncode == 1
+
+
+def test_a_severity_decides_about_the_exit_code(run, place):
+    (place / "my.toml").write_text('[severity]\nbad = "warn"\nodd = "fail"\n')
+    more = ["--policy", str(place / "my.toml")]
+    assert [run(name, more=more).returncode for name in ("bad", "odd")] == [0, 1]
+
+
+def test_what_is_off_by_default_runs_when_the_policy_enables_it(place):
+    (place / "my.toml").write_text('enabled = ["long"]\ndisabled = ["bad", "lost", "broken"]\n')
+    build(place, {"/plugins/long.py": f'{PLUGINS["/good.py"]}DEFAULT = False\n'})
+    argv = [COMMAND, "--root", str(place / "image"), "--plugin-dir", str(place / "plugins"),
+            "--no-refresh", "--format", "json"]
+    for more, runs in (([], False), (["--policy", str(place / "my.toml")], True)):
+        document = validated(call([*argv, *more]).stdout)
+        assert ("long" in [check["id"] for check in document["checks"]]) is runs
+        assert "long" not in document["run"]["left_out"], "nobody expects it"
+
+
+def test_a_policy_that_is_not_root_s_is_refused(run, place):
+    (place / "my.toml").write_text("")
+    os.chown(place / "my.toml", 65534, 0)
+    line = one_line(run("good", more=["--policy", str(place / "my.toml")]), 2)
+    assert "my.toml: must belong to root and be writable by root alone (chown -h root " in line
+
+
+def test_an_empty_name_is_not_the_lack_of_one(run):
+    """`--policy "$POLICY"` with a variable that is not set."""
+    one_line(run("good", more=["--policy", ""]), 2)
+
+
+# -- completion ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("words", "completed"), [
+    ("--only ssh-k", ["plain,ssh-keys"]), ("--skip motd,fst", ["plain,motd,fstab"]),
+    ("--explain boo", ["plain,boot"]), ("--root /mn", ["dir,/mn"]), ("-o rep", ["file,rep"]),
+    ("--policy /e", ["file,/e"]), ("--format ht", ["plain,html"]),
+])
+def test_the_shell_completes_ids_and_paths(words, completed):
+    done = call([COMMAND], env={**os.environ, "_IMG_CHECK_COMPLETE": "bash_complete",
+                                "COMP_WORDS": f"img-check {words}", "COMP_CWORD": "2"})
+    assert (done.returncode, done.stdout.splitlines()) == (0, completed)
 
 
 # -- what needs no root and no image ---------------------------------------------------------------
@@ -414,8 +481,22 @@ def test_colour_elsewhere_only_when_forced(run):
 def test_progress_on_a_terminal_is_gone_when_the_report_comes(arguments):
     _, shown = on_a_terminal(arguments("good", "bad"), {"TERM": "xterm"})
     assert "2/2 checks done" in shown
-    assert re.search(r"\r {30}\rimg-check ", shown)
-    assert "checks done" not in on_a_terminal(arguments("good", more=["-q"]), {})[1]
+    assert re.search(r"\r {21}\rimg-check ", shown)
+    for more, term in ((["-q"], "xterm"), ([], "dumb")):
+        assert "checks done" not in on_a_terminal(arguments("good", more=more), {"TERM": term})[1]
+
+
+def test_who_watches_no_terminal_is_told_once_what_is_waited_for(arguments, place):
+    (place / "plugins/slow.py").write_text(
+        '"""Nothing is slow"""\nimport time\ndef check(host):\n    time.sleep(0.3)\n'
+        '    yield from ()\n')
+    code = ("import sys\nfrom img_tools.cli import check\ncheck.QUICK = check.PATIENCE = 0\n"
+            "sys.argv[0] = 'img-check'\ncheck.main()\n")
+    argv = [sys.executable, "-c", code, *arguments("good", "slow")[1:]]
+    done = call(argv)
+    assert done.returncode == 0
+    assert re.fullmatch(r"img-check: \d of 2 checks are done, waiting for .*\n", done.stderr)
+    assert call([*argv, "-q"]).stderr == ""
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -430,6 +511,19 @@ def test_outputs_are_written_beside_the_report(run, place):
     assert "\x1b" in done.stdout
     assert sorted(os.listdir(place / "out")) == ["a.json", "b.txt"]
     assert os.stat(place / "out/a.json").st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("form", "suffix", "start"), [
+    ("junit", "xml", '<?xml version="1.0" encoding="us-ascii"?>\n<testsuites name="img-check"'),
+    ("markdown", "md", "## ❌ FAIL: do not publish this image: bad\n"),
+    ("html", "html", "<!DOCTYPE html>\n<html lang=\"en\">"),
+])
+def test_other_formats_by_their_name_or_ending(run, place, form, suffix, start):
+    done = run("bad", "odd", more=["--format", form, "-o", f"{place}/out/r.{suffix}"])
+    assert (done.returncode, done.stderr) == (1, "")
+    written = (place / f"out/r.{suffix}").read_text("utf-8")
+    assert written.startswith(start)
+    assert written == done.stdout
 
 
 def test_an_output_is_replaced_whole(run, place):

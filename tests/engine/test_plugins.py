@@ -121,6 +121,20 @@ def test_a_title_from_a_plugin_is_made_printable(directory):
     assert plugin.title == r"No \x1b[31m sample is left"
 
 
+@pytest.mark.parametrize(("reference", "address"), [
+    ("build-an-image: no preset passwords", "(https://github.com/digitalocean/"),
+    ("machine-id(5)", "(https://manpages.debian.org/machine-id.5)"),
+    ("CVE-2018-10896: host keys kept", "(https://nvd.nist.gov/vuln/detail/CVE-2018-10896)"),
+    ("https://example.org", ""), ("our own rule 7", ""), ("build-an-imagery", ""),
+])
+def test_a_known_source_gets_its_address(directory, reference, address):
+    place = directory({"/x.py": f'{GOOD}REFERENCES = ("{reference}",)\n'})
+    (plugin,) = load_from(place)
+    (shown,) = plugin.references
+    assert shown.startswith(f"{reference} {address}".strip())
+    assert bool(address) is shown.endswith(")")
+
+
 def test_an_id_is_taken_once(directory, tmp_path):
     place = directory({"/shell_history.py": GOOD})
     with pytest.raises(PluginError, match=r"the id 'shell-history' is taken by .*shell_history\.py"

@@ -86,25 +86,3 @@ def _distro_info(name):
     assert path.exists(), f"{path}: apt-get install distro-info-data"
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def written(tmp_path, text):
-    path = tmp_path / "policy.toml"
-    path.write_text(text)
-    return str(path)
-
-
-def test_a_policy_says_what_is_done_beyond_the_usual(tmp_path):
-    assert policy.load(written(tmp_path, "")) == policy.Policy(None, (), False)
-    assert policy.load(written(tmp_path, 'disabled = ["motd"]\nlock_root = true\n')) == (
-        policy.Policy(None, ("motd",), True))
-
-
-@pytest.mark.parametrize(("text", "words"), [
-    ("lock_root = 1\n", "lock_root must be true or false"),
-    ('lock_root = "yes"\n', "lock_root must be true or false"),
-    ("lock-root = true\n", "did you mean lock_root"),
-])
-def test_a_policy_that_is_not_understood_is_refused(tmp_path, text, words):
-    with pytest.raises(policy.PolicyError, match=words):
-        policy.load(written(tmp_path, text))

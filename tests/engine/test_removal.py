@@ -133,3 +133,13 @@ def test_a_python_environment_is_left_to_what_made_it(monkeypatch):
     assert "pipx uninstall img-tools" in str(removal.refusal())
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert removal.refusal() is None
+
+
+def test_the_single_file_and_its_link_are_named_once(image, packaged, tmp_path, monkeypatch):
+    program = tmp_path / "img-check"
+    program.touch()
+    (tmp_path / "img-clean").symlink_to("img-check")
+    monkeypatch.setattr(sys, "executable", str(program))
+    commands = {("rpm", "-qf", "--qf", "%{NAME}\n", str(program)): ""}
+    assert [action.path for action in actions(image({}, commands))] == [
+        str(tmp_path / "img-clean"), str(program)]

@@ -47,7 +47,7 @@ def test_every_field_arrives():
     assert document["run"] == {
         "id": "11111111-2222-3333-4444-555555555555", "started_at": "2026-01-02T03:04:05+00:00",
         "duration_ms": 1260, "mode": "rootfs", "root": "/mnt", "profile": "marketplace",
-        "complete": True, "left_out": ["motd"]}
+        "policy": None, "complete": True, "left_out": ["motd"]}
     assert document["platform"]["pretty_name"] == "Debian GNU/Linux 12 (bookworm)"
     assert document["platform"]["kernel"] is None
     check = document["checks"][1]

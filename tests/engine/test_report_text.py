@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from img_tools import __version__, checking
-from img_tools.model import Report, Status, fail, warn
+from img_tools.model import Report, Status, Waiver, Waivers, fail, warn
 from img_tools.report.text import render
 from tests.engine.reports import BROKEN, FAILED, PASSED, PLATFORM, SKIPPED, WARNED, report, result
 from tests.engine.test_checking import plugin, yields
@@ -17,10 +18,10 @@ ALL = report(FAILED, BROKEN, WARNED, SKIPPED, PASSED)
 
 GOLDEN = f"""\
 img-check {__version__}: Debian GNU/Linux 12 (bookworm) at /mnt, profile marketplace
+FAIL: do not publish this image: five
 
-PASS  one: Title of one
-SKIP  two: Title of two
-      skipped: it does not apply
+PASS  one
+SKIP  two
 
 WARN  three
       - it is odd
@@ -54,8 +55,10 @@ def test_quiet_leaves_out_what_is_fine():
     assert "\n\n\n" not in text
 
 
-def test_verbose_shows_evidence():
+def test_verbose_shows_every_check_and_the_evidence():
     text = render(ALL, verbose=True)
+    assert ("PASS  one: Title of one\nSKIP  two: Title of two\n      skipped: it does not apply\n"
+            ) in text
     assert "          bits: 256\n          encrypted: False\n" in text
     assert "bits" not in render(ALL)
 
@@ -100,8 +103,9 @@ def last(made: Report) -> str:
      "UNDECIDED: nothing failed, but these could not be carried out: four"),
     ([BROKEN, FAILED], {}, "FAIL: do not publish this image: five"),
 ])
-def test_the_last_line_is_the_verdict(results, options, expected):
-    assert last(report(*results, **options)) == expected
+def test_the_verdict_stands_first_and_last(results, options, expected):
+    lines = render(report(*results, **options)).splitlines()
+    assert (lines[1], lines[-1]) == (expected, expected)
 
 
 @pytest.mark.parametrize("results", [[PASSED], [WARNED], [PASSED, SKIPPED]])
@@ -113,6 +117,59 @@ def test_part_of_the_checks_never_says_that_the_image_may_be_published(results):
     assert "Not asked for: motd, ssh-keys\n" in render(made)
 
 
+# -- the policy file's doing -----------------------------------------------------------------------
+
+WAIVER = Waiver(check="five", code="key", justification="it is a test key",
+                expires=date(2027, 1, 31))
+WAIVED = replace(FAILED, status=Status.WARN, findings=(
+    replace(FAILED.findings[2], status=Status.WARN, severity_was=Status.FAIL),
+    replace(FAILED.findings[0], waived=WAIVER)))
+
+
+@pytest.mark.parametrize("options", [{}, {"quiet": True}, {"verbose": True}])
+def test_what_is_waived_is_always_seen_with_who_answers_for_it(options):
+    text = render(report(PASSED, WAIVED), **options)
+    assert ("WAIVED  five: /root/.ssh/id: a private key\n"
+            "        because: it is a test key (until 2027-01-31)\n\n") in text
+    assert "      - zlib 1 is older than 2 (fail by itself, warn by the policy file)\n" in text
+    assert "0 skip, 1 pass, 1 finding waived  (" in text
+    assert "-> rm /root/.ssh/id" not in text
+
+
+def test_a_pass_that_has_something_to_say_says_it():
+    made = report(PASSED, replace(PASSED, id="other", message="2 findings, 2 waived"))
+    assert "PASS  one, other\n      other: 2 findings, 2 waived\n\n" in render(made)
+    assert "PASS  other: Title of one\n" in render(made, verbose=True)
+    assert "      other: 2 findings, 2 waived\n" in render(made, verbose=True)
+
+
+def test_many_waived_findings_are_counted_unless_verbose():
+    many = replace(FAILED, status=Status.PASS, findings=(WAIVED.findings[1],) * 25)
+    assert "        ... and 15 more (-v shows them)\n" in render(report(many))
+    assert render(report(many), verbose=True).count("WAIVED") == 25
+
+
+def test_a_verdict_that_rests_on_waivers_says_so():
+    passed = replace(WAIVED, status=Status.PASS, findings=WAIVED.findings[1:])
+    assert last(report(passed)) == "PASS, with 1 finding waived: this image may be published."
+    assert last(report(WAIVED)).startswith("PASS with warnings, with 1 finding waived: this image")
+    assert last(report(passed, left_out=("motd",))) == (
+        "PASS, with 1 finding waived, of the checks that were asked for.")
+
+
+def test_waivers_that_do_nothing_are_named():
+    made = replace(report(FAILED), waivers=Waivers(
+        unused=(replace(WAIVER, code="kye"), replace(WAIVER, code=None, fingerprint="0a" * 32)),
+        expired=(replace(WAIVER, path="/root/**"),)))
+    made = replace(made, run=replace(made.run, policy="/etc/img-tools/policy.toml"))
+    text = render(made, width=200)
+    assert "Judged with the policy file /etc/img-tools/policy.toml.\n" in text
+    assert ("A waiver fits nothing and can go: five kye (what five found has the code key or odd "
+            "or old)\n") in text
+    assert "A waiver fits nothing and can go: five fingerprint 0a0a0a0a0a0a...\n" in text
+    assert "A waiver expired on 2027-01-31 and does not apply: five key /root/**\n" in text
+
+
 # -- terminals -------------------------------------------------------------------------------------
 
 
@@ -121,14 +178,14 @@ def test_colour_only_when_asked_for():
     assert "\x1b" not in render(ALL, verbose=True)
     text = render(ALL, colour=True)
     assert "\x1b[31mFAIL \x1b[0m five\n" in text
-    assert "\x1b[31mFAIL: do not publish this image: five\x1b[0m\n" in text
+    assert text.count("\x1b[31mFAIL: do not publish this image: five\x1b[0m\n") == 2
     assert re.sub(r"\x1b\[\d+m", "", text) == GOLDEN
 
 
 def test_every_status_has_one_prefix_of_one_width():
     """Defect 39: upstream's "[ OK ]" is neither counted nor explained."""
     starts = [line[:6] for line in render(ALL).splitlines()
-              if re.match("[A-Z]{4,5} +[a-z]+(: |$)", line)]
+              if re.match("[A-Z]{4,5} +[a-z]+$", line)]
     assert starts == ["PASS  ", "SKIP  ", "WARN  ", "ERROR ", "FAIL  "]
 
 

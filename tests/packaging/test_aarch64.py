@@ -58,7 +58,7 @@ def test_it_judges_an_image_as_the_other_does(emulated, single, tmp_path, root):
     statuses = []
     for program in (emulated, (single,)):
         done = run(*program, "img-check", "--root", tmp_path / "tree", "--no-refresh",
-                   "--format", "json")
+                   "--format", "json", "--quiet")
         assert done.stderr == ""
         statuses.append({check["id"]: check["status"]
                          for check in validated(done.stdout)["checks"]})

@@ -207,7 +207,7 @@ def test_a_plugin_that_needs_another_module_hears_which_and_what_to_do(plugin):
 
 def judged(*command: str | Path, old: bool) -> dict[str, str]:
     """Status of every check by COMMAND, on this kernel or on one like 2.6.32."""
-    done = run(*command, "--no-refresh", "--format", "json",
+    done = run(*command, "--no-refresh", "--format", "json", "--quiet",
                before=like_linux_2_6_32 if old else None)
     assert done.returncode in (0, 1, 3), done.stderr
     assert done.stderr == ""

@@ -73,7 +73,7 @@ def test_it_reads_the_databases_of_rpm_and_dnf_as_the_one_from_source_does(rocky
     shutil.copy(rpm, rocky.tree / "srv/img-tools.rpm")
     inside(rocky.tree, "rpm", "-i", "/srv/img-tools.rpm")
     within = run("unshare", "--net", "chroot", rocky.tree, "img-check", "--only", IDS,
-                 "--format", "json")
+                 "--format", "json", "--quiet")
     assert within.stderr == ""
     report = running.Checked(within.returncode, validated(within.stdout))
     assert ("security-updates", "security-update-pending", "fail") in report.found()

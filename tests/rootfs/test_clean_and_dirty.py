@@ -18,6 +18,7 @@ from tests.rootfs.conftest import Tree
 from tests.rootfs.planting import Add, Edit, plant
 from tests.rootfs.running import Checked
 from tests.rootfs.trees import SUITES
+from tests.ssh import pem
 from tests.support import File, Link
 
 # What a clean tree says all the same: (check, status, suites) -> why that is right.
@@ -178,7 +179,11 @@ ROWS = (
         {"/var/lib/dhcp/dhclient.eth0.leases": "lease {}\n"}),
     row("credentials", "cloud-token", "fail",
         {"/root/.config/doctl/config.yaml": "access-token: none\n"}),
-    row("identity", "docker-key", "fail", {"/etc/docker/key.json": "{}\n"}),
+    row("node-identity", "docker-key", "fail", {"/etc/docker/key.json": "{}\n"}),
+    row("tokens", "github-token", "fail", {"/srv/acme/app.conf": f"token = ghp_{'aB3dE5' * 6}\n"}),
+    row("private-keys", "private-key", "fail", {"/etc/acme/site.key": pem("RSA", bytes(90))}),
+    row("first-boot-secrets", "digitalocean-passwords", "fail",
+        {"/root/.digitalocean_passwords": "mysql=x\n"}),
     # accounts
     row("accounts", "uid-zero-twin", "fail", {
         "/etc/passwd": Add("toor:x:0:0::/root:/bin/sh\n"),

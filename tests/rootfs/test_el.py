@@ -140,3 +140,14 @@ def test_labels_of_selinux_stay(clean_system: El) -> None:
     dirt.img_clean(tree, "--yes", "--only", "machine-id")
     assert os.getxattr(identity, label) == b"system_u:object_r:etc_t:s0\0"
     assert not (tree / ".autorelabel").exists()
+
+
+def test_what_rpm_brought_unchanged_is_public(make: Callable[..., El]) -> None:
+    """By its digests; one that was changed is not."""
+    system = make("dnf4")
+    line = f"token=ghp_{'aB3dE5' * 6}"
+    system.install("toytoken", "1.0-1.el9", files={"/etc/toy.conf": line})
+    asked = ("--no-refresh", "--only", "tokens")
+    assert running.check(system.tree, *asked).of("tokens")["status"] == "pass"
+    (system.tree / "etc/toy.conf").write_text(f"{line}\n")
+    assert running.check(system.tree, *asked).found() == {("tokens", "github-token", "fail")}

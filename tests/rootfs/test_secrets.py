@@ -25,7 +25,7 @@ TOKENS = {
     "aws": "wJalrXUtnFEMIK7MDENGbPxRfiCYzQ9vT3hLmN5",
     "github": "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5",
     "npm": "npm_" + "zY8xW6vU4tS2rQ0pO8nM6lK4jI2hG0fE8dC6",
-    "slack": "xoxb-1234567890-0987654321-" + "AbCdEfGhIjKlMnOpQrStUvWx",
+    "slack": "xoxb-" + "1234567890-0987654321-AbCdEfGhIjKlMnOpQrStUvWx",
     "basic": "YnVpbGQ6czNjcmV0LWluLWJhc2U2NA==",
 }
 
@@ -153,7 +153,8 @@ def test_every_secret_is_found(secretive: tuple[Path, list[str]]) -> None:
     outcome = running.check(top, "--no-refresh")
     failed = {result["id"] for result in outcome.report["checks"] if result["status"] == "fail"}
     assert outcome.code == 1
-    assert {"passwords", "ssh-keys", "shell-history"} <= failed
+    assert {"passwords", "ssh-keys", "shell-history", "credentials", "tokens", "private-keys",
+            "first-boot-secrets"} <= failed
 
 
 def test_an_archive_that_cannot_be_reached_keeps_its_password(tree: Tree) -> None:

@@ -31,12 +31,17 @@ PACKAGES = ("cloud-init", "openssh-server", "ufw", "rsyslog", "systemd-sysv", "i
 EL = ("rpm", "firewalld", "netbase", "cloud-init", "openssh-server", "rsyslog", "systemd-sysv",
       "iproute2", "ca-certificates", "dbus", "cron", "logrotate", "procps", "sudo", "nftables")
 SERVER = (*PACKAGES, "nginx", "unattended-upgrades", "libpam-systemd", "python3")
+# What people install on a server: no false alarm may come of it.
+SERVERS = (*PACKAGES, "apache2", "bind9", "certbot", "docker.io", "dovecot-imapd", "fail2ban",
+           "git", "haproxy", "mariadb-server", "memcached", "mosquitto", "nginx", "nodejs",
+           "openvpn", "php-fpm", "postfix", "postgresql", "prometheus", "python3-pip",
+           "rabbitmq-server", "redis-server", "samba", "varnish", "wireguard-tools")
 BUILD_TIME = 900  # seconds for one tree; about 40 with a near mirror
 KEPT_DAYS = 7  # trees of other recipes, such as yesterday's, are removed after that
 
 # "stale" is what the release shipped with its point updates; "current" has the security updates of
-# the day as well, hence the date in its recipe. "server" boots and has more services. "dnf4" and
-# "dnf5" are EL-like: see el.py.
+# the day as well, hence the date in its recipe. "server" boots and has more services, "servers" has
+# two dozen. "dnf4" and "dnf5" are EL-like: see el.py.
 RECIPES = {
     "stale": f"""
         mmdebstrap --quiet --variant=minbase --components=main --include={','.join(PACKAGES)} \\
@@ -45,6 +50,11 @@ RECIPES = {
     "server": f"""
         mmdebstrap --quiet --variant=minbase --components=main --include={','.join(SERVER)} \\
             SUITE "$1" "deb {MIRROR} SUITE main" </dev/null
+    """,
+    "servers": f"""
+        mmdebstrap --quiet --variant=minbase --components=main --include={','.join(SERVERS)} \\
+            --aptopt='Apt::Install-Recommends "false"' SUITE "$1" \\
+            "deb {MIRROR} SUITE main" </dev/null
     """,
     "current": f"""
         # DAY
