@@ -39,7 +39,8 @@ class Plugin:
     """A plugin, ready to use.
 
     `title` is the first line of its docstring and `explanation` the rest. `early` ones are started
-    first since they wait for something outside; `phase` orders cleaners.
+    first since they wait for something outside; `phase` orders cleaners. One that is not `default`
+    (DEFAULT = False) runs only when it is asked for by its id.
     `verb` is its check() or plan().
     """
 
@@ -52,6 +53,7 @@ class Plugin:
     verb: Callable[..., Iterator[Any]]
     source: str
     phase: int = 0
+    default: bool = True
 
 
 def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugin]:
@@ -173,6 +175,7 @@ def _plugin(module: ModuleType, verb: str) -> Plugin:
         id=name.replace("_", "-"), title=printable(title), explanation=explanation.strip(),
         category=_category(module, source), references=_references(module, source),
         early=bool(getattr(module, "EARLY", False)), phase=int(getattr(module, "PHASE", 0)),
+        default=bool(getattr(module, "DEFAULT", True)),
         verb=getattr(module, verb), source=source,
     )
 
@@ -203,4 +206,4 @@ def choose(
     for wanted in sorted((only | skip) - set(known)):
         raise UnknownId(f"no {noun} '{wanted}'{near(wanted, known)}")
     return [plugin for plugin in plugins
-            if plugin.id not in skip and (not only or plugin.id in only)]
+            if plugin.id not in skip and (plugin.id in only if only else plugin.default)]

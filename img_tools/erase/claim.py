@@ -1,0 +1,199 @@
+"""Holding free space, in files without a name, so that zeros can be written to it."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import secrets
+from collections.abc import Callable
+from itertools import islice
+
+from img_tools.erase import ioctls
+from img_tools.erase.device import CHUNK, Unsafe, Watch, in_parallel
+from img_tools.erase.ioctls import Extent, Strange
+from img_tools.erase.ranges import Ranges, Written
+from img_tools.erase.volume import Volume
+
+PIECE = 64 << 20  # bytes taken at once; the list of their extents stays small
+LEAST = 64 << 10
+ROUNDS = 8
+_PROOFS = 3
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Claim:
+    """Files that hold what was free on VOLUME. Closing it gives everything back at once."""
+
+    def __init__(self, volume: Volume, watch: Watch) -> None:
+        self._volume = volume
+        self._watch = watch
+        self._files: list[list[int]] = []  # [fd, size], the oldest first
+        self.written = 0
+        self._zeros = mmap.mmap(-1, CHUNK)
+
+    def __enter__(self) -> Claim:
+        self.turn()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        while self._files:
+            self._drop(0)
+
+    def _drop(self, number: int) -> None:
+        fd, _ = self._files.pop(number)
+        try:
+            os.ftruncate(fd, 0)  # xfs frees what a closed file holds later, in the background
+        finally:
+            os.close(fd)
+
+    def turn(self) -> None:
+        """Grow a new file from now on, so that the older ones can be given back."""
+        self._files.append([self._volume.file(), 0])
+
+    def give_back(self, length: int) -> None:
+        """Free LENGTH bytes of what was claimed before the last turn."""
+        while length > 0 and len(self._files) > 1:
+            file = self._files[0]
+            if file[1] <= length:
+                length -= file[1]
+                self._drop(0)
+            else:
+                file[1] -= length
+                os.ftruncate(file[0], file[1])
+                return
+
+    def grow(self, length: int) -> bool:
+        """Claim LENGTH bytes more, or what there is of them; False when there is nothing left."""
+        raise NotImplementedError
+
+    def _zero(self, fd: int, offset: int, length: int) -> None:
+        """Write zeros into the file FD, never to the device."""
+        done = 0
+        with memoryview(self._zeros) as zeros:
+            while done < length:
+                self._watch.check()
+                done += os.pwritev(fd, [zeros[:length - done]], offset + done)
+
+
+class Sparse(Claim):
+    """Blocks without a write, and zeros only to those in `dirty`; RECORD hears which."""
+
+    def __init__(self, volume: Volume, watch: Watch, dirty: Ranges, record: Written) -> None:
+        super().__init__(volume, watch)
+        self.dirty = dirty
+        self._record = record
+        self._proved = 0
+
+    def grow(self, length: int) -> bool:
+        """See Claim. Raises Unsafe when the blocks are not where the file system says."""
+        fd, start = self._files[-1]
+        while length >= LEAST:
+            try:
+                os.ftruncate(fd, start + length)
+                ioctls.reserve(fd, start, length)
+                break
+            except OSError as error:
+                os.ftruncate(fd, start)
+                if error.errno not in _FULL:
+                    raise Unsafe(f"space cannot be claimed: {error.strerror}") from None
+                length = length // 2 // 4096 * 4096
+        else:
+            return False
+        self._files[-1][1] = start + length
+        try:
+            extents = [piece for extent in ioctls.fiemap(fd, start, length)
+                       for piece in self._volume.on_device(extent)]
+        except Strange as strange:
+            raise Unsafe(str(strange)) from None
+        self._treat(fd, extents)
+        return True
+
+    def _treat(self, fd: int, extents: list[Extent]) -> None:
+        size = self._volume.device.size
+        for extent in extents:
+            if extent.place % self._volume.unit or extent.place + extent.length > size:
+                raise Unsafe("the file system tells of blocks that the device does not have")
+        wanted = [Extent(extent.offset + start - extent.place, start, end - start)
+                  for extent in extents
+                  for start, end in self.dirty.within(extent.place,
+                                                       extent.place + extent.length)]
+        if not wanted:
+            return
+        if self._proved < _PROOFS:
+            self._prove(fd, wanted)
+        pieces = (Extent(extent.offset + at, extent.place + at, min(CHUNK, extent.length - at))
+                  for extent in wanted for at in range(0, extent.length, CHUNK))
+
+        def deal(piece: Extent) -> None:
+            self._zero(fd, piece.offset, piece.length)
+            self._watch.add(piece.length)
+
+        in_parallel(lambda: deal, pieces, self._watch)
+        for extent in wanted:
+            self.written += extent.length
+            self._record.add(extent.place, extent.place + extent.length)
+
+    def _prove(self, fd: int, wanted: list[Extent]) -> None:
+        """Write random bytes through the file and find them on the device, a few times.
+
+        Until that has been seen no address that the file system told is believed.
+        """
+        unit = self._volume.unit
+        for extent in islice(sorted(wanted, key=lambda one: -one.length), _PROOFS):
+            at = extent.length // 2 // unit * unit
+            token = secrets.token_bytes(unit)
+            with mmap.mmap(-1, unit) as buffer:
+                buffer[:] = token
+                os.pwritev(fd, [buffer], extent.offset + at)
+            os.fdatasync(fd)
+            found = self._volume.device.read(extent.place + at, unit)
+            self._zero(fd, extent.offset + at, unit)
+            if found != token:
+                raise Unsafe("blocks are not where the file system says they are")
+            self._proved += 1
+
+
+class Filled(Claim):
+    """Blocks with zeros written to all of them."""
+
+    def grow(self, length: int) -> bool:
+        """See Claim; how much there is must be told by the volume: some compress zeros away."""
+        fd, start = self._files[-1]
+        done, size = 0, CHUNK
+        while done < length and size >= 512:
+            size = min(size, length - done)
+            try:
+                self._zero(fd, start + done, size)
+                done += size
+                self._watch.add(size)
+            except OSError as error:
+                if error.errno in _FULL:
+                    size = size // 2 // 512 * 512
+                elif error.errno == errno.EINVAL and size < 4096:
+                    break
+                else:
+                    raise
+        self._files[-1][1] = start + done
+        self.written += done
+        return done > 0
+
+
+def hold_all(claim: Claim, volume: Volume, clean: Callable[[], bool]) -> None:
+    """Claim all that is free but what others need, and then that, too, by turns.
+
+    What is given back is not handed out again before the journal was written (ext4, xfs), so that
+    the next step gets another part of what was kept; it never shrinks below its size. The turns end
+    when CLEAN says that nothing is left to treat.
+    """
+    kept, step = volume.margins()
+    while (room := volume.free - kept - step) >= LEAST:
+        if not claim.grow(min(room, PIECE) // 4096 * 4096):
+            break
+    for _ in range(ROUNDS):
+        if clean():
+            return
+        claim.turn()
+        for _ in range(volume.free // step + 2):
+            claim.grow(step)
+            claim.give_back(step)

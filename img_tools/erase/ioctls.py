@@ -1,0 +1,126 @@
+"""The ioctls of erasing: fcntl and struct, since the packaged program has no ctypes.
+
+Each raises OSError as the kernel answers: ENOTTY or EOPNOTSUPP where a file system has no such
+thing. Offsets and lengths are bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_FIEMAP = 0xC020660B
+_GETFSMAP = 0xC0C0583B
+_RESVSP64 = 0x4030582A  # fallocate with FALLOC_FL_KEEP_SIZE, which Python's os does not have
+_FITRIM = 0xC0185879
+_EXT4_CHECKPOINT = 0x4004662B
+_BLKGETSIZE64 = 0x80081272
+_GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
+_EXT4_ZEROOUT, _EXT4_DRY_RUN = 2, 4
+NOCOW = 0x00800000  # btrfs: written in place, neither compressed nor checksummed
+
+_EXTENT = struct.Struct("=QQQ16xI12x")
+_RECORD = struct.Struct("=IIQQQQ24x")
+_LAST, _UNWRITTEN, _MERGED = 0x1, 0x800, 0x1000
+_PLAIN = _LAST | _UNWRITTEN | _MERGED
+_SPECIAL_OWNER, _LAST_RECORD, _FREE = 0x10, 0x20, 1
+_EXTENTS, _RECORDS = 512, 1024  # asked for at once
+
+
+class Extent(NamedTuple):
+    """LENGTH bytes of a file at OFFSET lie at PLACE on the device."""
+
+    offset: int
+    place: int
+    length: int
+
+
+class Strange(Exception):
+    """An extent that does not lie on the device as it is (inline, compressed, delayed, ...)."""
+
+
+def fiemap(fd: int, start: int, length: int) -> Iterator[Extent]:
+    """Where bytes START to START + LENGTH of the file FD lie. Raises Strange.
+
+    Documentation/filesystems/fiemap.rst.
+    """
+    end = start + length
+    while start < end:
+        buffer = bytearray(32 + _EXTENT.size * _EXTENTS)
+        struct.pack_into("=QQIII", buffer, 0, start, end - start, 0, 0, _EXTENTS)
+        fcntl.ioctl(fd, _FIEMAP, buffer)
+        (count,) = struct.unpack_from("=I", buffer, 20)
+        flags = _LAST
+        for number in range(count):
+            offset, place, size, flags = _EXTENT.unpack_from(buffer, 32 + _EXTENT.size * number)
+            if flags & ~_PLAIN:
+                raise Strange(f"an extent has the flags {flags:#x}")
+            yield Extent(offset, place, size)
+            start = offset + size
+        if flags & _LAST:
+            return
+
+
+def free_extents(fd: int, device: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of what is free on DEVICE (st_dev), in ascending order: ioctl_getfsmap(2).
+
+    Linux 4.13 and later, ext4 and xfs.
+    """
+    wanted = _encoded(device)
+    low = bytes(64)
+    high = struct.pack("=IIQQQ32x", 0xFFFFFFFF, 0xFFFFFFFF, *[0xFFFFFFFFFFFFFFFF] * 3)
+    buffer = bytearray(192 + _RECORD.size * _RECORDS)
+    while True:
+        buffer[:64] = struct.pack("=IIII48x", 0, 0, _RECORDS, 0)
+        buffer[64:192] = low + high
+        fcntl.ioctl(fd, _GETFSMAP, buffer)
+        (count,) = struct.unpack_from("=I", buffer, 12)
+        if not count:
+            return
+        for number in range(count):
+            on, flags, place, owner, _, size = _RECORD.unpack_from(
+                buffer, 192 + _RECORD.size * number)
+            if flags & _SPECIAL_OWNER and owner == _FREE and on == wanted:
+                yield place, place + size
+        if flags & _LAST_RECORD:
+            return
+        last = 192 + _RECORD.size * (count - 1)
+        low = bytes(buffer[last:last + 64])
+
+
+def _encoded(device: int) -> int:
+    """DEVICE as the kernel encodes it for user space (new_encode_dev)."""
+    major, minor = os.major(device), os.minor(device)
+    return (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
+
+
+def reserve(fd: int, start: int, length: int) -> None:
+    """Give the file FD blocks of its own from START on, unwritten. Its size stays."""
+    fcntl.ioctl(fd, _RESVSP64, struct.pack("=hh4xqqiI16x", 0, os.SEEK_SET, start, length, 0, 0))
+
+
+def trim(fd: int) -> int:
+    """Have the device discard all that is free; the bytes it was told of."""
+    buffer = bytearray(struct.pack("=QQQ", 0, 0xFFFFFFFFFFFFFFFF, 0))
+    fcntl.ioctl(fd, _FITRIM, buffer)
+    return int(struct.unpack("=QQQ", buffer)[1])
+
+
+def zero_journal(fd: int, *, dry_run: bool = False) -> None:
+    """Write back what the journal of an ext4 holds, and zero it: Linux 5.14 and later."""
+    flags = _EXT4_ZEROOUT | (_EXT4_DRY_RUN if dry_run else 0)
+    fcntl.ioctl(fd, _EXT4_CHECKPOINT, struct.pack("=I", flags))
+
+
+def device_size(fd: int) -> int:
+    """Bytes of the block device FD."""
+    return int(struct.unpack("=Q", fcntl.ioctl(fd, _BLKGETSIZE64, bytes(8)))[0])
+
+
+def set_flags(fd: int, flags: int) -> None:
+    """Add FLAGS (chattr(1)) to those of the file FD."""
+    (now,) = struct.unpack("=l", fcntl.ioctl(fd, _GETFLAGS, bytes(8)))
+    fcntl.ioctl(fd, _SETFLAGS, struct.pack("=l", now | flags))
