@@ -101,15 +101,26 @@ class Sparse(Claim):
         else:
             return False
         self._files[-1][1] = start + length
+        self._look(fd, start, length)
+        return True
+
+    @property
+    def files(self) -> list[tuple[int, int]]:
+        """(fd, size) of each file."""
+        return [(fd, size) for fd, size in self._files]
+
+    def refill(self, fd: int, start: int, length: int) -> None:
+        """Claim blocks for a hole of the file FD. Raises OSError."""
+        ioctls.reserve(fd, start, length)
+        self._look(fd, start, length)
+
+    def _look(self, fd: int, start: int, length: int) -> None:
+        """Treat what the file FD holds from START on."""
         try:
             extents = [piece for extent in ioctls.fiemap(fd, start, length)
                        for piece in self._volume.on_device(extent)]
         except Strange as strange:
             raise Unsafe(str(strange)) from None
-        self._treat(fd, extents)
-        return True
-
-    def _treat(self, fd: int, extents: list[Extent]) -> None:
         size = self._volume.device.size
         for extent in extents:
             if extent.place % self._volume.unit or extent.place + extent.length > size:
@@ -179,17 +190,22 @@ class Filled(Claim):
         return done > 0
 
 
-def hold_all(claim: Claim, volume: Volume, clean: Callable[[], bool]) -> None:
-    """Claim all that is free but what others need, and then that, too, by turns.
+def hold_most(claim: Claim, volume: Volume) -> None:
+    """Claim all that is free but what others need."""
+    kept, step = volume.margins()
+    while (room := volume.free - kept - step) >= LEAST:
+        if not claim.grow(min(room, PIECE) // 4096 * 4096):
+            break
+
+
+def take_turns(claim: Claim, volume: Volume, clean: Callable[[], bool]) -> None:
+    """Claim what was left to others, too, by turns.
 
     What is given back is not handed out again before the journal was written (ext4, xfs), so that
     the next step gets another part of what was kept; it never shrinks below its size. The turns end
     when CLEAN says that nothing is left to treat.
     """
-    kept, step = volume.margins()
-    while (room := volume.free - kept - step) >= LEAST:
-        if not claim.grow(min(room, PIECE) // 4096 * 4096):
-            break
+    _, step = volume.margins()
     for _ in range(ROUNDS):
         if clean():
             return

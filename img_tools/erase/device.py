@@ -35,7 +35,7 @@ class Unsafe(Exception):
 
 @dataclass
 class Watch:
-    """Asked between two pieces of work whether to STOP, and told how many bytes of which are done."""
+    """Asked between two pieces of work whether to STOP, and told how many bytes are done."""
 
     stop: Callable[[], bool] = lambda: False
     tell: Callable[[str, int, int], None] = lambda stage, done, total: None

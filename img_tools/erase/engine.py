@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 
 from img_tools.actions import Erase, Erased
 from img_tools.erase import ioctls, journal, swap
-from img_tools.erase.claim import Filled, Sparse, hold_all
+from img_tools.erase.claim import Filled, Sparse, hold_most, take_turns
 from img_tools.erase.device import CHUNK, Extents, Interrupted, Scan, Unsafe, Watch
 from img_tools.erase.ext4 import scrub_inodes
 from img_tools.erase.ranges import Ranges, Written
 from img_tools.erase.targets import Target
 from img_tools.erase.volume import Volume
+from img_tools.erase.xfs import exchange
 from img_tools.runner import Runner
 
 PASSES = 3
@@ -147,7 +148,9 @@ class _Work:
 
         try:
             with claim:
-                hold_all(claim, self.volume, clean)
+                hold_most(claim, self.volume)
+                finish = exchange if self.volume.kind == "xfs" else take_turns
+                finish(claim, self.volume, clean)
         finally:
             self.written += claim.written
 
@@ -158,7 +161,8 @@ class _Work:
         turns = iter((False,))
         try:
             with claim:
-                hold_all(claim, self.volume, lambda: next(turns, True))
+                hold_most(claim, self.volume)
+                take_turns(claim, self.volume, lambda: next(turns, True))
         finally:
             self.written += claim.written
         with contextlib.suppress(OSError):
