@@ -63,8 +63,8 @@ class Claim:
                 os.ftruncate(file[0], file[1])
                 return
 
-    def grow(self, length: int) -> bool:
-        """Claim LENGTH bytes more, or what there is of them; False when there is nothing left."""
+    def grow(self, length: int) -> int:
+        """Claim LENGTH bytes more, or what there is of them; how many it got."""
         raise NotImplementedError
 
     def _zero(self, fd: int, offset: int, length: int) -> None:
@@ -85,7 +85,7 @@ class Sparse(Claim):
         self._record = record
         self._proved = 0
 
-    def grow(self, length: int) -> bool:
+    def grow(self, length: int) -> int:
         """See Claim. Raises Unsafe when the blocks are not where the file system says."""
         fd, start = self._files[-1]
         while length >= LEAST:
@@ -99,10 +99,10 @@ class Sparse(Claim):
                     raise Unsafe(f"space cannot be claimed: {error.strerror}") from None
                 length = length // 2 // 4096 * 4096
         else:
-            return False
+            return 0
         self._files[-1][1] = start + length
         self._look(fd, start, length)
-        return True
+        return length
 
     @property
     def files(self) -> list[tuple[int, int]]:
@@ -168,7 +168,7 @@ class Sparse(Claim):
 class Filled(Claim):
     """Blocks with zeros written to all of them."""
 
-    def grow(self, length: int) -> bool:
+    def grow(self, length: int) -> int:
         """See Claim; how much there is must be told by the volume: some compress zeros away."""
         fd, start = self._files[-1]
         done, size = 0, CHUNK
@@ -187,14 +187,17 @@ class Filled(Claim):
                     raise
         self._files[-1][1] = start + done
         self.written += done
-        return done > 0
+        return done
 
 
 def hold_most(claim: Claim, volume: Volume) -> None:
     """Claim all that is free but what others need."""
     kept, step = volume.margins()
-    while (room := volume.free - kept - step) >= LEAST:
-        if not claim.grow(min(room, PIECE) // 4096 * 4096):
+    budget = volume.free - kept - step  # btrfs counts what was claimed later
+    while (room := min(budget, volume.free - kept - step)) >= LEAST:
+        got = claim.grow(min(room, PIECE) // 4096 * 4096)
+        budget -= got
+        if not got:
             break
 
 
@@ -211,5 +214,4 @@ def take_turns(claim: Claim, volume: Volume, clean: Callable[[], bool]) -> None:
             return
         claim.turn()
         for _ in range(volume.free // step + 2):
-            claim.grow(step)
-            claim.give_back(step)
+            claim.give_back(claim.grow(step))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from img_tools.actions import Erase, Erased
 from img_tools.erase import ioctls, journal, swap
+from img_tools.erase.btrfs import volume_of
 from img_tools.erase.claim import Filled, Sparse, hold_most, take_turns
 from img_tools.erase.device import CHUNK, Extents, Interrupted, Scan, Unsafe, Watch
 from img_tools.erase.ext4 import scrub_inodes
@@ -38,7 +39,7 @@ def erase(action: Erase, run: Runner, watch: Watch) -> Erased:
     started = time.monotonic()
     if action.kind == "swap":
         return swap.erase(action, run, watch, started)
-    volume = Volume(Target(action.path, action.place, action.mount, action.kind, action.free))
+    volume = volume_of(Target(action.path, action.place, action.mount, action.kind, action.free))
     try:
         work = _Work(volume, watch, action.mode)
         work.run()

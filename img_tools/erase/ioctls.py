@@ -6,6 +6,7 @@ thing. Offsets and lengths are bytes.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -19,6 +20,8 @@ _UNRESVSP64 = 0x4030582B
 _XFS_GEOMETRY = 0x8070587C
 _FITRIM = 0xC0185879
 _EXT4_CHECKPOINT = 0x4004662B
+_BTRFS_SYNC, _BTRFS_SEARCH = 0x9408, 0xD0009411
+_BTRFS_FS_INFO, _BTRFS_DEV_INFO = 0x8400941F, 0xD000941E
 _BLKGETSIZE64 = 0x80081272
 _GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
 _EXT4_ZEROOUT, _EXT4_DRY_RUN = 2, 4
@@ -137,5 +140,77 @@ def device_size(fd: int) -> int:
 
 def set_flags(fd: int, flags: int) -> None:
     """Add FLAGS (chattr(1)) to those of the file FD."""
-    (now,) = struct.unpack("=l", fcntl.ioctl(fd, _GETFLAGS, bytes(8)))
-    fcntl.ioctl(fd, _SETFLAGS, struct.pack("=l", now | flags))
+    (now,) = struct.unpack("=I4x", fcntl.ioctl(fd, _GETFLAGS, bytes(8)))
+    fcntl.ioctl(fd, _SETFLAGS, struct.pack("=I4x", now | flags))
+
+
+def btrfs_sync(fd: int) -> None:
+    """Have the transaction of the btrfs that FD is on committed."""
+    fcntl.ioctl(fd, _BTRFS_SYNC)
+
+
+def btrfs_about(fd: int) -> tuple[int, int]:
+    """How many devices it has, and the bytes of a node."""
+    _, devices, node = _btrfs_info(fd)
+    return devices, node
+
+
+def _btrfs_info(fd: int) -> tuple[int, int, int]:
+    buffer = bytearray(1024)
+    fcntl.ioctl(fd, _BTRFS_FS_INFO, buffer)
+    last, devices, node = struct.unpack_from("=QQ16xI", buffer)
+    return last, devices, node
+
+
+def btrfs_device(fd: int) -> str:
+    """The path of its first device. Raises OSError."""
+    for number in range(1, _btrfs_info(fd)[0] + 1):
+        buffer = bytearray(4096)
+        struct.pack_into("=Q", buffer, 0, number)
+        try:
+            fcntl.ioctl(fd, _BTRFS_DEV_INFO, buffer)
+        except OSError as error:
+            if error.errno != errno.ENODEV:  # its number is not in use any more
+                raise
+            continue
+        return os.fsdecode(bytes(buffer[3072:]).partition(b"\0")[0])
+    raise OSError(errno.ENODEV, "it has no device")
+
+
+class Item(NamedTuple):
+    """An item of a btrfs tree, by its key."""
+
+    object: int
+    kind: int
+    offset: int
+    data: bytes
+
+
+def btrfs_items(fd: int, tree: int, first: int, last: int, low: int, high: int) -> Iterator[Item]:
+    """Items of TREE with objects FIRST to LAST and kinds LOW to HIGH, in order of their keys."""
+    most = (1 << 64) - 1
+    at, kind, offset = first, low, 0
+    while True:
+        buffer = bytearray(4096)
+        struct.pack_into("=7Q3I", buffer, 0, tree, at, last, offset, most, 0, most, kind, high, 512)
+        fcntl.ioctl(fd, _BTRFS_SEARCH, buffer)
+        (count,) = struct.unpack_from("=I", buffer, 64)
+        if not count:
+            return
+        place = 104
+        for _ in range(count):
+            at, offset, kind, size = struct.unpack_from("=8xQQII", buffer, place)
+            place += 32 + size
+            if low <= kind <= high:
+                yield Item(at, kind, offset, bytes(buffer[place - size:place]))
+        if offset == most:
+            kind, offset = kind + 1, 0
+        else:
+            offset += 1
+
+
+def btrfs_chunk(data: bytes) -> tuple[int, int, list[int]]:
+    """Bytes, type and the places of the stripes of the chunk item DATA."""
+    length, kind, count = struct.unpack_from("=Q16xQ12xH", data)
+    return length, kind, [struct.unpack_from("=8xQ", data, 48 + 32 * number)[0]
+                          for number in range(count)]

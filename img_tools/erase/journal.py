@@ -7,26 +7,29 @@ import os
 import struct
 
 from img_tools.erase import ioctls
+from img_tools.erase.btrfs import BtrfsVolume, OldNodes
 from img_tools.erase.device import Watch
 from img_tools.erase.ext4 import Superblock
 from img_tools.erase.volume import Volume
 
 FILES, ATTRIBUTES, VALUE = 1024, 4, 900  # bytes; what one file has fits into one block
 _NAME = "trusted.img-clean"
-_MOST = 8 << 30  # bytes after which it is given up; the largest log has 2 GiB
 
-ZEROED, OVERWRITTEN, LEFT = "zeroed", "overwritten", "not reached"
+ZEROED, OVERWRITTEN, PARTLY, LEFT = "zeroed", "overwritten", "mostly overwritten", "not reached"
 
 
 def overwrite(volume: Volume, watch: Watch) -> str | None:
     """Have the log of xfs, and the journal of an ext4 that cannot zero it, overwritten once round.
 
-    Changes of attributes of files without a name are what it then holds. None when there is nothing
-    to do, or zero() will do it.
+    Changes of attributes of files without a name are what it then holds. The same makes btrfs use
+    the freed nodes of its trees. None when there is nothing to do, or zero() will do it.
     """
     try:
         if volume.kind == "xfs":
             return _churn(volume, watch, _XfsLog(volume))
+        if isinstance(volume, BtrfsVolume):
+            nodes = OldNodes(volume, watch)
+            return None if nodes.is_round(0) else _churn(volume, watch, nodes)
         if volume.kind.startswith("ext") and not _can_zero(volume):
             size = Superblock(volume.device).journal
             return _churn(volume, watch, _Journal(size)) if size else None
@@ -57,6 +60,8 @@ def zero(volume: Volume) -> str | None:
 class _XfsLog:
     """The head of the log: a block in a cycle, /sys/fs/xfs/DEVICE/log/log_head_lsn."""
 
+    most = 8 << 30  # bytes after which it is given up; the largest log has 2 GiB
+
     def __init__(self, volume: Volume) -> None:
         self._path = f"/sys/fs/xfs/{os.path.basename(volume.device.name)}/log/log_head_lsn"
         self._start = self._head()
@@ -77,13 +82,14 @@ class _Journal:
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self.most = 2 * size
 
     def is_round(self, written: int) -> bool:
         """Whether WRITTEN bytes of changes must have gone round: each is a block in the journal."""
         return written > self._size * 5 // 4
 
 
-def _churn(volume: Volume, watch: Watch, log: _XfsLog | _Journal) -> str:
+def _churn(volume: Volume, watch: Watch, log: _XfsLog | _Journal | OldNodes) -> str:
     """Give attributes to files without a name until LOG is round.
 
     None is ever replaced, nor too large to be added beside the others: either has xfs wait for the
@@ -92,19 +98,19 @@ def _churn(volume: Volume, watch: Watch, log: _XfsLog | _Journal) -> str:
     written = 0
     with contextlib.ExitStack() as settled:
         settled.callback(volume.settle)
-        while written < _MOST:
+        while written < log.most:
             with contextlib.ExitStack() as files:
                 fds = [_file(volume, files) for _ in range(FILES)]
                 for number in range(ATTRIBUTES):
                     for place, fd in enumerate(fds):
                         os.setxattr(fd, f"{_NAME}.{number}",
                                     struct.pack("=QI", written, place) + bytes(VALUE))
-                    os.fsync(fds[0])
+                    volume.settle()
                     watch.check()
                     written += FILES * volume.unit
                     if log.is_round(written):
                         return OVERWRITTEN
-    return LEFT
+    return PARTLY if isinstance(log, OldNodes) else LEFT
 
 
 def _file(volume: Volume, files: contextlib.ExitStack) -> int:

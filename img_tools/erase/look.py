@@ -25,11 +25,11 @@ def sample(target: Target, limit: int) -> Sample:
 
     Raises Undecided where the file system does not tell what is free.
     """
+    from img_tools.erase.btrfs import volume_of
     from img_tools.erase.device import Unsafe, Watch  # threads and mmap, which --list does not need
-    from img_tools.erase.volume import Volume
 
     try:
-        volume = Volume(target)
+        volume = volume_of(target)
         try:
             free = volume.free
             extents = _spread(volume.extents(), -(-free // limit))
