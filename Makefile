@@ -42,7 +42,7 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/python setup.py -q build --build-base build/lint
 	cd build/lint/lib && ../../../$(BIN)/mypy --config-file ../../../pyproject.toml img_tools
-	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs tests/container benchmarks conftest.py
+	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs tests/container tests/erase benchmarks conftest.py
 	shellcheck $(SHELL_FILES)
 
 runtime: $(RUNTIME)/link

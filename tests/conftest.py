@@ -13,7 +13,7 @@ from img_tools.rootfs import RootFS
 from tests.support import FakeRunner, build
 
 Image = Callable[..., Host]
-RINGS = [Path(__file__).parent / name for name in ("rootfs", "container", "packaging")]
+RINGS = [Path(__file__).parent / name for name in ("rootfs", "container", "packaging", "erase")]
 
 
 @pytest.hookimpl(tryfirst=True)

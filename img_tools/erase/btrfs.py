@@ -147,7 +147,8 @@ class OldNodes:
         (self._now,) = struct.unpack_from("<Q", superblock, 72)
         self._places = volume.device.scan(volume.metadata(), volume.node, watch).dirty
         self._asked = -1
-        self.most = 3 * self._places.size  # more has no use: some are not used again for long
+        # More has no use: some are not used again for long.
+        self.most = max(3 * self._places.size, 64 << 20)
 
     def is_round(self, written: int) -> bool:
         """Whether none is left; looked at every few times only."""

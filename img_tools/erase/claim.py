@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 import secrets
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from img_tools.erase import ioctls
-from img_tools.erase.device import CHUNK, Unsafe, Watch, in_parallel
+from img_tools.erase.device import CHUNK, Full, Unsafe, Watch, in_parallel
 from img_tools.erase.ioctls import Extent, Strange
 from img_tools.erase.ranges import Ranges, Written
 from img_tools.erase.volume import Volume
@@ -25,6 +26,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Claim:
     """Files that hold what was free on VOLUME. Closing it gives everything back at once."""
 
+    first = 0  # offset in each file where it begins
+
     def __init__(self, volume: Volume, watch: Watch) -> None:
         self._volume = volume
         self._watch = watch
@@ -36,36 +39,48 @@ class Claim:
         self.turn()
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
         while self._files:
-            self._drop(0)
+            self._drop(flush=kind is None)
 
-    def _drop(self, number: int) -> None:
-        fd, _ = self._files.pop(number)
+    def _drop(self, *, flush: bool) -> None:
+        """Free what the oldest file holds."""
+        fd, _ = self._files.pop(0)
         try:
+            if flush:
+                self._flush(fd)
             os.ftruncate(fd, 0)  # xfs frees what a closed file holds later, in the background
         finally:
             os.close(fd)
 
     def turn(self) -> None:
         """Grow a new file from now on, so that the older ones can be given back."""
-        self._files.append([self._volume.file(), 0])
+        try:
+            self._files.append([self._volume.file(), self.first])
+        except OSError as error:
+            if error.errno not in _FULL or self._files:
+                raise
+            raise Full("not even a file without a name has room") from None
 
     def give_back(self, length: int) -> None:
         """Free LENGTH bytes of what was claimed before the last turn."""
         while length > 0 and len(self._files) > 1:
             file = self._files[0]
-            if file[1] <= length:
-                length -= file[1]
-                self._drop(0)
+            if file[1] - self.first <= length:
+                length -= file[1] - self.first
+                self._drop(flush=True)
             else:
                 file[1] -= length
+                self._flush(file[0])
                 os.ftruncate(file[0], file[1])
                 return
 
     def grow(self, length: int) -> int:
         """Claim LENGTH bytes more, or what there is of them; how many it got."""
         raise NotImplementedError
+
+    def _flush(self, fd: int) -> None:
+        """Have what was written to the file FD reach the disk before its blocks are freed."""
 
     def _zero(self, fd: int, offset: int, length: int) -> None:
         """Write zeros into the file FD, never to the device."""
@@ -78,6 +93,8 @@ class Claim:
 
 class Sparse(Claim):
     """Blocks without a write, and zeros only to those in `dirty`; RECORD hears which."""
+
+    first = 4 * PIECE  # xfs.exchange() needs a hole before the first extent
 
     def __init__(self, volume: Volume, watch: Watch, dirty: Ranges, record: Written) -> None:
         super().__init__(volume, watch)
@@ -121,6 +138,8 @@ class Sparse(Claim):
                        for piece in self._volume.on_device(extent)]
         except Strange as strange:
             raise Unsafe(str(strange)) from None
+        except OSError as error:
+            raise Unsafe(f"it is not told where files lie: {error.strerror}") from None
         size = self._volume.device.size
         for extent in extents:
             if extent.place % self._volume.unit or extent.place + extent.length > size:
@@ -168,6 +187,11 @@ class Sparse(Claim):
 class Filled(Claim):
     """Blocks with zeros written to all of them."""
 
+    def _flush(self, fd: int) -> None:
+        """See Claim. With O_DIRECT all is there, and a journal would be written too early."""
+        if not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
+            os.fdatasync(fd)
+
     def grow(self, length: int) -> int:
         """See Claim; how much there is must be told by the volume: some compress zeros away."""
         fd, start = self._files[-1]
@@ -199,6 +223,12 @@ def hold_most(claim: Claim, volume: Volume) -> None:
         budget -= got
         if not got:
             break
+
+
+def squeeze(claim: Claim) -> None:
+    """Claim all the rest: for a moment nobody else can write."""
+    while claim.grow(PIECE):
+        pass
 
 
 def take_turns(claim: Claim, volume: Volume, clean: Callable[[], bool]) -> None:

@@ -33,6 +33,10 @@ class Unsafe(Exception):
     """The disk is not what it should be, so that it must be left alone."""
 
 
+class Full(Unsafe):
+    """There is no room to begin."""
+
+
 @dataclass
 class Watch:
     """Asked between two pieces of work whether to STOP, and told how many bytes are done."""

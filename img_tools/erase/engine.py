@@ -8,7 +8,6 @@ cannot tell where its files lie, or lies about it, the files are filled with zer
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +15,8 @@ from dataclasses import dataclass, field
 from img_tools.actions import Erase, Erased
 from img_tools.erase import ioctls, journal, swap
 from img_tools.erase.btrfs import volume_of
-from img_tools.erase.claim import Filled, Sparse, hold_most, take_turns
-from img_tools.erase.device import CHUNK, Extents, Interrupted, Scan, Unsafe, Watch
+from img_tools.erase.claim import Filled, Sparse, hold_most, squeeze, take_turns
+from img_tools.erase.device import CHUNK, Extents, Full, Interrupted, Scan, Unsafe, Watch
 from img_tools.erase.ext4 import scrub_inodes
 from img_tools.erase.ranges import Ranges, Written
 from img_tools.erase.targets import Target
@@ -77,15 +76,18 @@ class _Work:
         if self.volume.kind.startswith("ext"):
             self.inodes_left = scrub_inodes(self.volume, self.watch)
         self.journal = journal.overwrite(self.volume, self.watch)
-        self._free_space()
+        try:
+            self._free_space()
+        except Full as full:
+            self.notes.append(str(full))
         self.journal = self.journal or journal.zero(self.volume)
 
     def _free_space(self) -> None:
         found = self._scan("reading", self.volume.extents(), self.free, probe=True)
         if found is None or self.mode == "full":
             self._fill()
-            self._scan("verifying", self.volume.extents(), self.volume.free)
-        elif len(found.dirty):
+            found = self._scan("verifying", self.volume.extents(), self.volume.free)
+        if found is not None and found.blocks + found.nodes:
             self._zero(found)
 
     def _trim(self) -> bool:
@@ -115,7 +117,11 @@ class _Work:
             dirty, before = found.dirty, found.blocks + found.nodes
             try:
                 self._pass(dirty, record)
+            except Full:
+                raise
             except Unsafe as unsafe:
+                if self.method == "fill":
+                    return
                 self.notes.append(f"filled with zeros, since {unsafe}")
                 self._fill()
             self.volume.settle()
@@ -124,8 +130,15 @@ class _Work:
                 (self._within(dirty), dirty.size) if number else
                 (free, self.volume.free) if self.method == "fill" else
                 (record.to_verify(free, CHUNK, SHARE), self.volume.free - dirty.size)))
-            if again is None or not again.blocks or self.method == "fill" or (
-                    again.blocks + again.nodes >= before):
+            if again is None or not again.blocks or self.method == "fill":
+                return
+            if not number and again.blocks > before // 2:
+                self.notes.append(
+                    "filled with zeros, since blocks are not where the file system says")
+                self._fill()
+                self._scan("verifying", self.volume.extents(), self.volume.free)
+                return
+            if again.blocks + again.nodes >= before:
                 return
             found = again
 
@@ -152,6 +165,8 @@ class _Work:
                 hold_most(claim, self.volume)
                 finish = exchange if self.volume.kind == "xfs" else take_turns
                 finish(claim, self.volume, clean)
+                if not clean():
+                    squeeze(claim)
         finally:
             self.written += claim.written
 
@@ -159,15 +174,26 @@ class _Work:
         self.method = "fill"
         self.watch.begin("writing", self.volume.free)
         claim = Filled(self.volume, self.watch)
-        turns = iter((False,))
+
+        def clean() -> bool:
+            """Whether all that is free now is known to be zero."""
+            self.volume.settle()
+            try:
+                left = self.volume.device.scan(
+                    self.volume.extents(), self.volume.unit, Watch(self.watch.stop))
+            except OSError:
+                return False
+            return not left.blocks
+
         try:
             with claim:
                 hold_most(claim, self.volume)
-                take_turns(claim, self.volume, lambda: next(turns, True))
+                take_turns(claim, self.volume, clean)
+                if not clean():
+                    squeeze(claim)
         finally:
             self.written += claim.written
-        with contextlib.suppress(OSError):
-            self.volume.settle()
+        self.volume.settle()
 
     def result(self, seconds: float) -> Erased:
         """What it came to after SECONDS."""

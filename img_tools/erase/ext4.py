@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import struct
-from collections.abc import Iterator
+from array import array
 
-from img_tools.erase.device import Device, Interrupted, Watch
+from img_tools.erase.device import Device, Watch
 from img_tools.erase.volume import Volume
 
-HELD = 65_536  # inodes at once, for each of which the kernel needs 1.5 kB
 _MAGIC = 0xEF53
 _META_BG, _64BIT, _FLEX_BG = 0x10, 0x80, 0x200  # s_feature_incompat
 _UNUSED = 0x1  # bg_flags: no inode of the group was ever used
@@ -38,7 +36,7 @@ class Superblock:
         incompatible = _long(block, 96)
         self.groups = -(-_long(block, 0) // self.per_group)
         self._descriptor = _word(block, 254) if incompatible & _64BIT else 32
-        self._table = (_long(block, 20) + 1) * self.block
+        self._table = (1024 // self.block + 1) * self.block
         self.flex = 1 << block[372] if incompatible & _FLEX_BG else 1
         self.journal = _long(block, 0x10C + 64) | _long(block, 0x10C + 60) << 32
         self.readable = not incompatible & _META_BG
@@ -53,7 +51,7 @@ class Superblock:
         """LENGTH bytes at START as ext4 sees them."""
         return os.pread(self._fd, length, start)
 
-    def free_with_content(self, group: int) -> set[int]:
+    def free_with_content(self, group: int) -> list[int]:
         """Numbers of the free inodes of GROUP in which something is left."""
         text = self.read(self._table + group * self._descriptor, self._descriptor)
         bitmap, table, flags, unused = (
@@ -63,14 +61,14 @@ class Superblock:
             table |= _long(text, 0x28) << 32
             unused |= _word(text, 0x32) << 16
         if flags & _UNUSED or unused >= self.per_group:
-            return set()
+            return []
         count = self.per_group - unused
         used = self.read(bitmap * self.block, -(-count // 8))
         inodes = self.read(table * self.block, count * self.inode_size)
         first = group * self.per_group + 1
-        return {first + number for number in range(count)
+        return [first + number for number in range(count)
                 if not used[number >> 3] >> (number & 7) & 1 and first + number >= self.first
-                and _has_content(inodes, number * self.inode_size, self.inode_size)}
+                and _has_content(inodes, number * self.inode_size, self.inode_size)]
 
 
 def _word(text: bytes, place: int) -> int:
@@ -94,84 +92,46 @@ def _has_content(inodes: bytes, place: int, size: int) -> bool:
 
 def scrub_inodes(volume: Volume, watch: Watch) -> int | None:
     """Zero the free inodes that hold something. Returns how many still do; None if not known."""
-    with contextlib.ExitStack() as stack:
-        try:
-            disk = stack.enter_context(Superblock(volume.device))
-        except OSError:
-            return None
+    try:
+        disk = Superblock(volume.device)
+    except OSError:
+        return None
+    with disk:
         if not disk.readable:
             return None
         wanted = _dirty(disk, watch)
         if not wanted:
             return 0
-        stack.enter_context(_many_files())
-        _reuse(volume, disk, wanted, watch)
+        with contextlib.suppress(OSError):
+            _reuse(volume, wanted, watch)
         volume.settle()
-        return sum(len(inodes) for inodes in _dirty(disk, watch).values())
+        return len(_dirty(disk, watch))
 
 
-def _dirty(disk: Superblock, watch: Watch) -> dict[int, set[int]]:
-    """Inodes by the flexible group they are in, in which new ones are made."""
-    found: dict[int, set[int]] = {}
+def _dirty(disk: Superblock, watch: Watch) -> array[int]:
+    """Numbers of free inodes that hold something."""
+    found = array("L")
     for group in range(disk.groups):
         watch.check()
-        inodes = disk.free_with_content(group)
-        if inodes:
-            found.setdefault(group // disk.flex, set()).update(inodes)
+        found.extend(disk.free_with_content(group))
     return found
 
 
-@contextlib.contextmanager
-def _many_files() -> Iterator[None]:
-    """Allow as many open files as inodes are held at once."""
-    before = _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for limit in (HELD + 1024, hard):  # not even root may raise it everywhere
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, hard)))
-            break
+def _reuse(volume: Volume, wanted: array[int], watch: Watch) -> None:
+    """Make a file of each of the inodes WANTED, and let go of it. Raises OSError.
+
+    The goal of the allocator is told by /sys/fs/ext4/DEVICE/inode_goal: it takes this one or the
+    next that is free. If we are killed it stays, until the next mount, and does no harm.
+    """
+    path = f"/sys/fs/ext4/{os.path.basename(volume.device.name)}/inode_goal"
+    watch.begin("inodes", len(wanted))
+    goal = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    before = os.read(goal, 32)
     try:
-        yield
+        for number in wanted:
+            os.pwrite(goal, b"%d" % number, 0)
+            os.close(volume.file())
+            watch.add(1)
     finally:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-def _reuse(volume: Volume, disk: Superblock, wanted: dict[int, set[int]], watch: Watch) -> None:
-    """Make files in directories of the groups of WANTED: a new inode is near its directory's."""
-    device = os.fstat(volume.fd).st_dev
-    watch.begin("inodes", sum(map(len, wanted.values())))
-    with contextlib.suppress(OSError, RecursionError):
-        for _, directories, _, fd in os.fwalk(".", dir_fd=volume.fd, follow_symlinks=False):
-            watch.check()
-            about = os.fstat(fd)
-            if about.st_dev != device:
-                directories.clear()
-                continue
-            group = (about.st_ino - 1) // disk.per_group // disk.flex
-            if group in wanted:
-                _use_up(fd, wanted.pop(group), group * disk.flex * disk.per_group,
-                        disk.flex * disk.per_group, watch)
-            if not wanted:
-                return
-
-
-def _use_up(directory: int, wanted: set[int], first: int, count: int, watch: Watch) -> None:
-    """Make files in DIRECTORY until the inodes WANTED, of the COUNT from FIRST on, were used."""
-    fds: list[int] = []
-    try:
-        while wanted and len(fds) < HELD:
-            fds.append(os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600,
-                               dir_fd=directory))
-            inode = os.fstat(fds[-1]).st_ino
-            if inode in wanted:
-                wanted.discard(inode)
-                watch.add(1)
-            if not first < inode <= first + count:
-                return  # the group is full
-    except Interrupted:
-        raise
-    except OSError:
-        return
-    finally:
-        for fd in fds:
-            os.close(fd)
+        os.pwrite(goal, before, 0)
+        os.close(goal)

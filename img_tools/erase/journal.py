@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from itertools import count
 
 from img_tools.erase import ioctls
 from img_tools.erase.btrfs import BtrfsVolume, OldNodes
@@ -12,7 +13,7 @@ from img_tools.erase.device import Watch
 from img_tools.erase.ext4 import Superblock
 from img_tools.erase.volume import Volume
 
-FILES, ATTRIBUTES, VALUE = 1024, 4, 900  # bytes; what one file has fits into one block
+FILES, ATTRIBUTES = 1024, 4  # what one file has fits into one block
 _NAME = "trusted.img-clean"
 
 ZEROED, OVERWRITTEN, PARTLY, LEFT = "zeroed", "overwritten", "mostly overwritten", "not reached"
@@ -90,26 +91,28 @@ class _Journal:
 
 
 def _churn(volume: Volume, watch: Watch, log: _XfsLog | _Journal | OldNodes) -> str:
-    """Give attributes to files without a name until LOG is round.
+    """Change attributes of files without a name until LOG is round.
 
-    None is ever replaced, nor too large to be added beside the others: either has xfs wait for the
-    disk each time, and takes a hundred times as long.
+    They are removed before they are set anew, and small enough to lie beside each other: replacing
+    one, or moving it, has xfs wait for the disk each time, and takes a hundred times as long.
     """
-    written = 0
-    with contextlib.ExitStack() as settled:
-        settled.callback(volume.settle)
-        while written < log.most:
-            with contextlib.ExitStack() as files:
-                fds = [_file(volume, files) for _ in range(FILES)]
-                for number in range(ATTRIBUTES):
-                    for place, fd in enumerate(fds):
-                        os.setxattr(fd, f"{_NAME}.{number}",
-                                    struct.pack("=QI", written, place) + bytes(VALUE))
-                    volume.settle()
-                    watch.check()
-                    written += FILES * volume.unit
-                    if log.is_round(written):
-                        return OVERWRITTEN
+    written, rest = 0, bytes(volume.unit // ATTRIBUTES - 124)
+    with contextlib.ExitStack() as files:
+        files.callback(volume.settle)
+        fds = [_file(volume, files) for _ in range(FILES)]
+        for number in count():
+            name = f"{_NAME}.{number % ATTRIBUTES}"
+            for place, fd in enumerate(fds):
+                if number >= ATTRIBUTES:
+                    os.removexattr(fd, name)
+                os.setxattr(fd, name, struct.pack("=QI", number, place) + rest)
+            volume.settle()
+            watch.check()
+            written += FILES * volume.unit
+            if log.is_round(written):
+                return OVERWRITTEN
+            if written > log.most:
+                break
     return PARTLY if isinstance(log, OldNodes) else LEFT
 
 

@@ -13,6 +13,7 @@ from img_tools.mounts import MEMORY, NETWORK, Mount
 
 SPARSE = frozenset({"ext4", "ext3", "ext2", "xfs", "btrfs"})  # they tell where a file lies
 _LAYERED = frozenset({"overlay", "aufs"})
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of Linux
 _BTRFS_TOP = 256  # the inode of the top of every subvolume
 
 
@@ -141,8 +142,13 @@ def _inside(place: str, top: str) -> str:
 
 
 def _swap() -> Iterator[Target]:
-    """Areas of swap that are in use, those in memory left out."""
+    """Areas of swap that are in use, those in memory left out.
+
+    A container is shown the swap of its host: it has a PID namespace that is not the first.
+    """
     try:
+        if os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE:
+            return
         with open("/proc/swaps") as file:
             lines = file.read().splitlines()[1:]
     except OSError:

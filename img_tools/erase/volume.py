@@ -91,7 +91,11 @@ class Volume:
 
     def settle(self) -> None:
         """Have what was deleted become free: it is not before the journal has been written."""
-        fd = self.file()
+        try:
+            fd = self.file()
+        except OSError:  # it is full to the last block
+            os.fsync(self.fd)
+            return
         try:
             os.fsync(fd)
         finally:

@@ -79,19 +79,25 @@ class _Round:
             before = number >= low
             if not before:
                 number += 1
-            length = min(end - start, PIECE)
-            donor = self._donor(range(low, high), length + SPARE, number)
-            if donor is None or number in self._used:
+            if number in self._used or not low <= number < high:
                 continue
-            self._used |= {number, donor}
-            self._swap(self._held[number], self._held[donor], length, before)
+            most, donor = self._donor(range(low, high), end - start, number)
+            length = min(end - start, PIECE, most) // 65536 * 65536 or min(end - start, most)
+            if length > 0:
+                self._used |= {number, donor}
+                self._swap(self._held[number], self._held[donor], length, before)
 
-    def _donor(self, numbers: range, length: int, neighbour: int) -> int | None:
-        """The smallest piece that has LENGTH bytes to give; the neighbour if it is large enough."""
-        fit = [(self._held[number].extent.length, number) for number in numbers
-               if number not in self._used and self._held[number].extent.length >= (
-                   3 * length if number == neighbour else length)]
-        return min(fit, default=(0, None))[1]
+    def _donor(self, numbers: range, length: int, neighbour: int) -> tuple[int, int]:
+        """What one of the pieces NUMBERS can give: the smallest that has LENGTH, or the largest."""
+        able = [(self._able(number, neighbour), number) for number in numbers
+                if number not in self._used]
+        enough = [one for one in able if one[0] >= length]
+        return min(enough) if enough else max(able)
+
+    def _able(self, number: int, neighbour: int) -> int:
+        """Bytes that a piece can give; of the neighbour itself the end must stay."""
+        length = self._held[number].extent.length
+        return ((length // 3 if number == neighbour else length) - SPARE) // 4096 * 4096
 
     def _swap(self, neighbour: _Piece, donor: _Piece, length: int, before: bool) -> None:
         """Make a hole behind NEIGHBOUR, or before it when it does not lie BEFORE what is wanted.
