@@ -15,10 +15,9 @@ import pytest
 
 from img_tools.erase import targets
 from tests.conftest import BASE
-from tests.engine.test_cleaning import validated_clean
 from tests.erase.conftest import MakeDisk
 from tests.erase.disks import MB, Disk, dirty, run
-from tests.support import build, needs
+from tests.support import build, needs, validated_clean
 
 COMMAND = str(Path(sys.executable).parent / "img-clean")
 CHECK = str(Path(sys.executable).parent / "img-check")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from img_tools.actions import Erased
 from img_tools.erase import claim, engine, ioctls
 from img_tools.erase.ioctls import Extent
 from tests.erase.conftest import MakeDisk
@@ -29,7 +30,7 @@ def no_discard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ioctls, "trim", refused)
 
 
-def erased(disk: Disk, mode: str = "auto") -> engine.Erased:
+def erased(disk: Disk, mode: str = "auto") -> Erased:
     """DISK dirtied, erased, unharmed and without a canary; returns what was told."""
     with disk.mounted():
         dirty(disk, 80)
@@ -234,12 +235,11 @@ def test_lies_about_where_files_are_harm_nothing(disk: MakeDisk, kind: str) -> N
 def test_what_the_kernel_lacks_is_made_up_for_by_filling(
     disk: MakeDisk, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*args: object) -> Iterator[object]:
+    def refused_at_once(*args: object) -> Extent:
         raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
-        yield
 
-    def refused_at_once(*args: object) -> None:
-        next(refused())
+    def refused(*args: object) -> Iterator[Extent]:
+        yield refused_at_once()
 
     monkeypatch.setattr(ioctls, fault, refused_at_once if fault == "reserve" else refused)
     made = disk("ext4", 256)
