@@ -145,7 +145,7 @@ def validated(report_json_text: str) -> dict[str, Any]:
 
 
 def validated_clean(text: str) -> dict[str, Any]:
-    """The report of img-clean parsed, after the shipped schema and ASCII-only text were demanded."""
+    """The report of img-clean, after the shipped schema and ASCII-only text were demanded."""
     assert text.isascii()
     document: dict[str, Any] = json.loads(text)
     rules = json.loads(clean_schema())
