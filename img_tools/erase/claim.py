@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import mmap
 import os
-import secrets
 from collections.abc import Callable
 from itertools import islice
 
@@ -78,6 +78,15 @@ class Claim:
     def grow(self, length: int) -> int:
         """Claim LENGTH bytes more, or what there is of them; how many it got."""
         raise NotImplementedError
+
+    def more(self, length: int) -> int:
+        """grow(), in a new file when this one may not be larger: vfat's limit is 4 GB."""
+        got = self.grow(length)
+        if not got:
+            with contextlib.suppress(OSError):  # there is no room for another file
+                self.turn()
+                got = self.grow(length)
+        return got
 
     def _flush(self, fd: int) -> None:
         """Have what was written to the file FD reach the disk before its blocks are freed."""
@@ -172,7 +181,7 @@ class Sparse(Claim):
         unit = self._volume.unit
         for extent in islice(sorted(wanted, key=lambda one: -one.length), _PROOFS):
             at = extent.length // 2 // unit * unit
-            token = secrets.token_bytes(unit)
+            token = os.urandom(unit)
             with mmap.mmap(-1, unit) as buffer:
                 buffer[:] = token
                 os.pwritev(fd, [buffer], extent.offset + at)
@@ -219,7 +228,7 @@ def hold_most(claim: Claim, volume: Volume) -> None:
     kept, step = volume.margins()
     budget = volume.free - kept - step  # btrfs counts what was claimed later
     while (room := min(budget, volume.free - kept - step)) >= LEAST:
-        got = claim.grow(min(room, PIECE) // 4096 * 4096)
+        got = claim.more(min(room, PIECE) // 4096 * 4096)
         budget -= got
         if not got:
             break
@@ -227,7 +236,7 @@ def hold_most(claim: Claim, volume: Volume) -> None:
 
 def squeeze(claim: Claim) -> None:
     """Claim all the rest: for a moment nobody else can write."""
-    while claim.grow(PIECE):
+    while claim.more(PIECE):
         pass
 
 

@@ -176,20 +176,18 @@ class _Work:
         claim = Filled(self.volume, self.watch)
 
         def clean() -> bool:
-            """Whether all that is free now is known to be zero."""
+            """Whether all that is free now is zero."""
             self.volume.settle()
-            try:
-                left = self.volume.device.scan(
-                    self.volume.extents(), self.volume.unit, Watch(self.watch.stop))
-            except OSError:
-                return False
-            return not left.blocks
+            return not self.volume.device.scan(
+                self.volume.extents(), self.volume.unit, Watch(self.watch.stop)).blocks
 
         try:
             with claim:
                 hold_most(claim, self.volume)
-                take_turns(claim, self.volume, clean)
-                if not clean():
+                once = iter((False,))
+                take_turns(claim, self.volume,
+                           clean if self.last else lambda: next(once, True))
+                if not (self.last and clean()):
                     squeeze(claim)
         finally:
             self.written += claim.written

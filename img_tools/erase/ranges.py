@@ -48,9 +48,8 @@ class Ranges:
     def _coarsen(self) -> None:
         while len(self._starts) > self._most // 2:
             self._gap = max(2 * self._gap, 4096)
-            before = list(self) if len(self) < 2 else iter(self)
             starts, ends = array("Q"), array("Q")
-            for start, end in before:
+            for start, end in self:
                 if ends and start <= ends[-1] + self._gap:
                     ends[-1] = end
                 else:

@@ -244,8 +244,12 @@ def test_what_the_kernel_lacks_is_made_up_for_by_filling(
     monkeypatch.setattr(ioctls, fault, refused_at_once if fault == "reserve" else refused)
     made = disk("ext4", 256)
     result = erased(made)
-    assert made.canaries() == {}
     assert (result.method, result.notes != ()) == ("fill", True)
+    if fault == "free_extents":  # it cannot be seen what ext4 keeps for its own maps
+        assert result.left is None
+        assert sum(made.canaries().values()) < 200
+    else:
+        assert made.canaries() == {}
 
 
 @pytest.mark.usefixtures("no_discard")
