@@ -1,6 +1,6 @@
 # make venv      everything below works in .venv, made when missing
 # make test      the tests that need no root and no network: under a minute
-# make test-all  all of them: root, mmdebstrap, systemd-nspawn, a Debian mirror; trees are cached
+# make test-all  all of them: root, mmdebstrap, systemd-nspawn, loop devices, a Debian mirror
 # make lint      ruff, mypy on the built tree, shellcheck
 # make runtime   the static Python of the packages, from pinned sources: musl-tools, 3 minutes
 # make dist      dist/: .deb, .rpm, the single file, sdist, wheel, SHA256SUMS; debhelper, rpm

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +112,8 @@ def _loops() -> Iterator[None]:
     control = os.open("/dev/loop-control", os.O_RDWR)
     try:
         for discards, number in LOOPS.items():
-            fcntl.ioctl(control, LOOP_ADD, number)
+            with suppress(FileExistsError):  # a run before this one was killed
+                fcntl.ioctl(control, LOOP_ADD, number)
             if not discards:  # stays so until the device is removed, so it is one of our own
                 limit = Path(f"/sys/block/loop{number}/queue/discard_max_bytes")
                 limit.write_text("0")
