@@ -1,6 +1,6 @@
 # make venv      everything below works in .venv, made when missing
 # make test      the tests that need no root and no network: under a minute
-# make test-all  all of them: root, mmdebstrap, systemd-nspawn, QEMU, a mirror; trees are cached
+# make test-all  all of them: root, mmdebstrap, systemd-nspawn, QEMU, loop devices, a mirror; trees are cached
 # make test-vm   what make dist built, in virtual machines: build, clean, snapshot, two clones; QEMU
 # make lint      ruff, mypy on the built tree, shellcheck
 # make runtime   the static Python of the packages, from pinned sources: musl-tools, 3 minutes
@@ -58,7 +58,8 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/python setup.py -q build --build-base build/lint
 	cd build/lint/lib && ../../../$(BIN)/mypy --config-file ../../../pyproject.toml img_tools
-	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs tests/container tests/vm benchmarks \
+	$(BIN)/mypy --config-file pyproject.toml --cache-dir build/mypy tests/rootfs tests/container tests/erase tests/vm \
+	    benchmarks \
 	    conftest.py integrations/fabric \
 	    $(addprefix tests/integrations/,cloud.py conftest.py droplets.py network.py)
 	$(BIN)/ansible-lint --offline --strict integrations/ansible

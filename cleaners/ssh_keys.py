@@ -4,8 +4,9 @@ Found by content, as `img-check` finds them, in ~/.ssh and wherever AuthorizedKe
 things are left to people: private keys in a home but outside of ~/.ssh, which an application may
 need, and what a link in a home leads to elsewhere.
 
-This is the last cleaner of all. The open connection survives it, the next login does not: where no
-account has a password, the plan says that nobody will get in again.
+The open connection survives it, the next login does not: where no account has a password, the plan
+says that nobody will get in again. Only what erases free space, where these files would be found,
+and the last look at the logs come after it.
 """
 
 from collections.abc import Iterator

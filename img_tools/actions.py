@@ -29,8 +29,9 @@ class Phase(IntEnum):
     CLOUD = 90
     NETWORK = 100
     IDENTITY = 110
-    FINAL = 120
-    ACCESS = 130
+    ACCESS = 120
+    ERASE = 130  # after the last key went, which would be found in free space
+    FINAL = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,48 @@ class Run:
     env: tuple[tuple[str, str], ...] = ()
 
 
-Single = Remove | Empty | Truncate | Write | Run
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erase:
+    """Write zeros where the file system at `path` is free and not zero, or to the swap area there.
+
+    `place` is where it is mounted on this machine, as the mount with the id `mount`; `kind` is its
+    type, `mode` that of --erase, `free` what is free in bytes.
+    """
+
+    path: str
+    place: str
+    mount: str
+    kind: str
+    mode: str
+    free: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What became of an Erase; sizes are bytes.
+
+    `method` is what was done in the end: sparse (only what was not zero was written), fill (all was
+    written), trim, swap. `left` is how many blocks of 4 KiB (or smaller ones of the file system)
+    were not zero when all that was free was read once more, None where that cannot be done.
+    `nodes` of them are not counted in `left`: they mapped blocks of files and hold no content.
+    """
+
+    method: str
+    free: int
+    trimmed: int = 0
+    scanned: int = 0
+    written: int = 0
+    left: int | None = None
+    nodes: int = 0
+    journal: str | None = None
+    inodes_left: int | None = None
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+Direct = Remove | Empty | Truncate | Write | Run
+Single = Direct | Erase
 Action = Single | RemoveFiles
 
 
@@ -102,6 +144,7 @@ class Outcome(StrEnum):
     DONE = "done"
     ABSENT = "absent"
     FAILED = "failed"
+    STOPPED = "stopped"  # a signal came
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +155,7 @@ class Step:
     outcome: Outcome
     size: int | None = None
     error: str | None = None
+    erased: Erased | None = None
 
 
 class CleanStatus(StrEnum):

@@ -15,7 +15,9 @@ from img_tools.actions import (
     Cleaned,
     CleanReport,
     CleanStatus,
+    Direct,
     Empty,
+    Erase,
     Outcome,
     Remove,
     RemoveFiles,
@@ -26,6 +28,7 @@ from img_tools.actions import (
     Truncate,
     Write,
 )
+from img_tools.erase import engine
 from img_tools.host import Host
 from img_tools.model import Run as RunInfo
 from img_tools.model import Skip, Undecided, printable
@@ -34,6 +37,15 @@ from img_tools.surgery import Surgeon
 
 Progress = Callable[[Plugin], None]
 Stop = Callable[[], int | None]
+Gauge = Callable[[str, str, int, int], None]
+
+
+def _never() -> None:
+    return None
+
+
+def _silent(path: str, stage: str, done: int, total: int) -> None:
+    return None
 
 
 def report(
@@ -41,15 +53,16 @@ def report(
     plugins: Sequence[Plugin],
     *,
     dry_run: bool,
-    stop: Stop = lambda: None,
+    stop: Stop = _never,
     progress: Progress = lambda plugin: None,
+    gauge: Gauge = _silent,
 ) -> CleanReport:
     """Run PLUGINS over HOST in order and report.
 
     Each is planned when its turn comes, since earlier ones change what it finds. With DRY_RUN all
     is planned and nothing done. STOP is asked before each action for the number of the signal that
-    came, if any: the action under way is finished, and the rest left out. PROGRESS hears of each
-    plugin as it begins.
+    came, if any: the action under way is finished, but for erasing, and the rest left out. PROGRESS
+    hears of each plugin as it begins, and GAUGE how far erasing is: path, stage, bytes done, total.
     """
     started, start = datetime.now(UTC), time.monotonic()
     notes = _notes(host, plugins)
@@ -61,7 +74,7 @@ def report(
                 continue
             progress(plugin)
             host.forget()
-            results.append(_clean(host, surgeon, plugin, dry_run, stop))
+            results.append(_clean(host, surgeon, plugin, dry_run, stop, gauge))
             surgeon.forget()
     return CleanReport(
         run=RunInfo(
@@ -86,11 +99,11 @@ def _left_out(plugin: Plugin) -> Cleaned:
 
 
 def _clean(
-    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop
+    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop, gauge: Gauge
 ) -> Cleaned:
     start, tally = time.monotonic(), Tally()
     try:
-        status, message = _carry_out(host, surgeon, plugin, dry_run, stop, tally)
+        status, message = _carry_out(host, surgeon, plugin, dry_run, stop, gauge, tally)
     except Skip as skip:
         status, message = CleanStatus.SKIP, printable(str(skip))
     except Undecided as undecided:
@@ -108,7 +121,8 @@ def _clean(
 
 
 def _carry_out(
-    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop, tally: Tally
+    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop, gauge: Gauge,
+    tally: Tally,
 ) -> tuple[CleanStatus, str]:
     for action in plugin.verb(host):
         if stop() is not None:
@@ -119,7 +133,8 @@ def _carry_out(
         if isinstance(action, RemoveFiles):
             _remove_files(host, surgeon, action, dry_run, tally)
         else:
-            tally.add(Step(action, Outcome.PLANNED) if dry_run else apply(host, surgeon, action))
+            tally.add(Step(action, Outcome.PLANNED) if dry_run else
+                      apply(host, surgeon, action, stop, gauge))
     return (CleanStatus.PLANNED if dry_run else CleanStatus.DONE), ""
 
 
@@ -130,6 +145,8 @@ def _demand_texts(action: Action) -> None:
             texts = (directory, why, *names)
         case Run(argv, why):
             texts = (*argv, why)
+        case Erase(path=path, place=place, mount=mount, kind=kind, mode=mode, why=why):
+            texts = (path, place, mount, kind, mode, why)
         case _:
             texts = (action.path, action.why)
     if not all(isinstance(text, str) for text in texts):
@@ -153,8 +170,30 @@ def _remove_files(
             tally.add(apply(host, surgeon, action))
 
 
-def apply(host: Host, surgeon: Surgeon, action: Single) -> Step:
-    """Carry out ACTION. An error becomes the step's outcome; a missing path is as good as done."""
+def _erase(host: Host, action: Erase, stop: Stop, gauge: Gauge) -> Step:
+    """Carry out ACTION. It may take long, so a signal ends it at once; all it held is free then."""
+    watch = engine.Watch(
+        stop=lambda: stop() is not None,
+        tell=lambda stage, done, total: gauge(action.path, stage, done, total))
+    try:
+        return Step(action, Outcome.DONE, erased=engine.erase(action, host.run, watch))
+    except engine.Interrupted:
+        return Step(action, Outcome.STOPPED, error="stopped; what it held is free again")
+    except OSError as error:
+        return Step(action, Outcome.FAILED, error=printable(error.strerror or str(error)))
+    except (engine.Unsafe, Undecided) as error:
+        return Step(action, Outcome.FAILED, error=printable(str(error)))
+
+
+def apply(
+    host: Host, surgeon: Surgeon, action: Single, stop: Stop = _never, gauge: Gauge = _silent
+) -> Step:
+    """Carry out ACTION. An error becomes the step's outcome; a missing path is as good as done.
+
+    STOP and GAUGE as in report().
+    """
+    if isinstance(action, Erase):
+        return _erase(host, action, stop, gauge)
     try:
         size = _perform(host, surgeon, action)
     except FileNotFoundError:
@@ -166,7 +205,7 @@ def apply(host: Host, surgeon: Surgeon, action: Single) -> Step:
     return Step(action, Outcome.DONE, size)
 
 
-def _perform(host: Host, surgeon: Surgeon, action: Single) -> int | None:
+def _perform(host: Host, surgeon: Surgeon, action: Direct) -> int | None:
     match action:
         case Remove(path):
             return surgeon.remove(path)

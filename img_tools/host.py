@@ -15,6 +15,7 @@ from img_tools import (
     bashrc,
     boot,
     cloud,
+    erase,
     firewall,
     host_keys,
     inuse,
@@ -92,12 +93,14 @@ class Host:
         profile: Profile = PROFILES[DEFAULT],
         refresh: bool = True,
         policy: Policy = NO_POLICY,
+        erase_mode: str = "off",
     ) -> None:
         self.root = root
         self.run = run
         self.profile = profile
         self.refresh = refresh
         self.policy = policy
+        self.erase_mode = erase_mode
         self.today = datetime.now(UTC).date()
         self._scratch = Scratch(root)
 
@@ -120,6 +123,15 @@ class Host:
         """Raise Skip(WHY) unless the image is the running system."""
         if not self.live:
             raise Skip(f"{why}, and --root is not the running system")
+
+    @once
+    def storage(self) -> erase.Storage:
+        """The file systems and swap of the image whose free space is to be erased."""
+        return erase.find(self.root.top)
+
+    def scan_free(self, target: erase.Target, limit: int) -> erase.Sample:
+        """Read at most LIMIT bytes of what is free in TARGET. Raises Undecided."""
+        return erase.sample(target, limit)
 
     @cached_property  # asked once a file, and two threads find the same
     def volatile(self) -> frozenset[int]:

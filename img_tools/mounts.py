@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ class Mount:
     root: str
     place: str
     kind: str
+    writable: bool = True
 
 
 def read() -> tuple[Mount, ...]:
@@ -41,10 +43,11 @@ def read() -> tuple[Mount, ...]:
 def _parsed(lines: list[bytes]) -> Iterator[Mount]:
     for line in lines:
         fields, _, rest = line.partition(b" - ")
-        number, _, device, root, place = fields.split()[:5]
+        number, _, device, root, place, options = fields.split()[:6]
         major, _, minor = device.partition(b":")
+        kind, _, of_all = rest.split(b" ")[:3]  # the source may be empty
         yield Mount(number.decode(), os.makedev(int(major), int(minor)), _text(root), _text(place),
-                    _text(rest.split()[0]))
+                    _text(kind), b"rw" in options.split(b",") and b"rw" in of_all.split(b","))
 
 
 def _text(field: bytes) -> str:
@@ -88,3 +91,18 @@ def partitions(top: str, base: str) -> Iterator[str]:
 
 def _within(path: str, base: str) -> bool:
     return path == base or path.startswith(f"{base.rstrip('/')}/")
+
+
+def identity(fd: int) -> str:
+    """The id of the mount that FD lies on (proc(5): /proc/PID/fdinfo, Linux 3.15 and later)."""
+    try:
+        info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise OSError(errno.ENOTSUP, "without /proc mount points cannot be told") from None
+    try:
+        for line in os.read(info, 4096).splitlines():
+            if line.startswith(b"mnt_id:"):
+                return line.split()[1].decode()
+    finally:
+        os.close(info)
+    raise OSError(errno.ENOTSUP, "this kernel does not tell mount points")

@@ -29,6 +29,8 @@ def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     if kept:
         yield (f"running processes use {', '.join(kept[:5])}{' and more' * (len(kept) > 5)}, which "
                "stays; stop them (fuser -v FILE names them) and run img-clean again")
+    if "free-space" in ids and host.erase_mode != "off":
+        yield from map(printable, host.storage.notes)
     if "shell-history" in ids and host.live and _interactive():
         yield ("the shell you typed this in writes its history again when it ends: power off with "
                "--poweroff, or leave it with: kill -9 $$")

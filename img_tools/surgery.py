@@ -70,7 +70,7 @@ class Surgeon:
 
     def _demand_own(self, fd: int) -> None:
         """Raise OSError when FD lies on a mount that is not of the image."""
-        where = self._foreign.get(_mount(fd).decode()) if self._foreign else None
+        where = self._foreign.get(mounts.identity(fd)) if self._foreign else None
         if where is not None:
             raise OSError(errno.EXDEV, f"is of this machine, where {where} is, and only mounted "
                                        "into the image: umount it there")
@@ -212,7 +212,7 @@ _LABEL = "security.selinux"
 
 def _remove_tree(name: str, parent: int) -> int | None:
     """Remove the directory NAME in PARENT with all below it that is on the same mount."""
-    fd = _enter(name, parent, _mount(parent))
+    fd = _enter(name, parent, mounts.identity(parent))
     try:
         size = _empty(fd)
     finally:
@@ -263,7 +263,7 @@ class _Sweep:
 
     def __init__(self, top: int) -> None:
         self._top = top
-        self._mount = _mount(top)
+        self._mount = mounts.identity(top)
         self._stack: list[_Level] = []
         self._files = 0
         self.size: int | None = 0
@@ -330,28 +330,13 @@ class _Sweep:
         return True
 
 
-def _enter(name: str, parent: int, mount: bytes) -> int:
+def _enter(name: str, parent: int, mount: str) -> int:
     """The directory NAME in PARENT, opened. Raises OSError unless it lies on MOUNT."""
     fd = os.open(name, _DIRECTORY, dir_fd=parent)
     try:
-        if _mount(fd) != mount:
+        if mounts.identity(fd) != mount:
             raise OSError(errno.EBUSY, f"{name} is a mount point")
     except BaseException:
         os.close(fd)
         raise
     return fd
-
-
-def _mount(fd: int) -> bytes:
-    """The id of the mount that FD lies on (proc(5): /proc/PID/fdinfo, Linux 3.15 and later)."""
-    try:
-        info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise OSError(errno.ENOTSUP, "without /proc mount points cannot be told") from None
-    try:
-        for line in os.read(info, 4096).splitlines():
-            if line.startswith(b"mnt_id:"):
-                return line.split()[1]
-    finally:
-        os.close(info)
-    raise OSError(errno.ENOTSUP, "this kernel does not tell mount points")

@@ -14,7 +14,7 @@ from tests.support import FakeRunner, build
 
 Image = Callable[..., Host]
 RINGS = [Path(__file__).parent / name
-         for name in ("rootfs", "container", "packaging", "integrations", "vm")]
+         for name in ("rootfs", "container", "packaging", "integrations", "vm", "erase")]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,6 +19,7 @@ from img_tools import cleaning
 from img_tools.actions import Action, Outcome, RemoveFiles, Run
 from img_tools.host import Host
 from img_tools.model import Finding
+from img_tools.report.clean import schema as clean_schema
 from img_tools.report.json import schema
 from img_tools.runner import CommandError, CommandMissing, Completed, Runner
 from img_tools.surgery import Surgeon
@@ -140,6 +141,16 @@ def validated(report_json_text: str) -> dict[str, Any]:
     rules = json.loads(schema())
     Draft202012Validator.check_schema(rules)
     Draft202012Validator(rules, format_checker=_FORMATS).validate(document)
+    return document
+
+
+def validated_clean(text: str) -> dict[str, Any]:
+    """The report of img-clean, after the shipped schema and ASCII-only text were demanded."""
+    assert text.isascii()
+    document: dict[str, Any] = json.loads(text)
+    rules = json.loads(clean_schema())
+    Draft202012Validator.check_schema(rules)
+    Draft202012Validator(rules).validate(document)
     return document
 
 

@@ -18,6 +18,7 @@ import click
 from img_tools import __version__
 from img_tools.cli import common
 from img_tools.cli import main as shared
+from img_tools.cli.gauge import Gauge
 from img_tools.model import printable
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class Refused(click.ClickException):
               help="Write one more report; .txt or .json tells its format.")
 @click.option("--yes", is_flag=True, help="Clean without asking.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--erase", type=click.Choice(["auto", "full", "trim", "off"]), default="auto",
+              show_default=True, help="What the cleaner free-space does: overwrite what is not "
+              "zero, overwrite all, discard alone, nothing.")
 @click.option("--check", "check_after", is_flag=True,
               help="Run img-check when all is done; its exit code counts.")
 @click.option("--poweroff", is_flag=True, help="Power off at the end, if nothing failed.")
@@ -79,8 +83,8 @@ class Refused(click.ClickException):
 def command(
     root: str, only: tuple[str, ...], skip: tuple[str, ...], policy_file: str | None,
     plugin_dir: tuple[str, ...], form: str, outputs: tuple[str, ...], yes: bool, dry_run: bool,
-    check_after: bool, poweroff: bool, self_remove: bool, list_them: bool, explain: str | None,
-    schema: bool, quiet: bool, verbose: bool,
+    erase: str, check_after: bool, poweroff: bool, self_remove: bool, list_them: bool,
+    explain: str | None, schema: bool, quiet: bool, verbose: bool,
 ) -> int:
     """Make this machine fit to be snapshotted into an image.
 
@@ -106,7 +110,7 @@ def command(
     last = _self_removal() if self_remove else []
     common.demand("img-clean", root, outputs, FORMATS)
     view = _View(form, outputs, quiet, verbose)
-    with _Session(root, policy_file, view) as session:
+    with _Session(root, policy_file, erase, view) as session:
         if not yes:
             plan = session.plan([*chosen, *last])
             if dry_run or not _can_ask():
@@ -219,12 +223,12 @@ class _Stopper:
 class _Session:
     """One run over one image; no second one can start on it meanwhile."""
 
-    def __init__(self, root: str, policy_file: str | None, view: _View) -> None:
+    def __init__(self, root: str, policy_file: str | None, erase: str, view: _View) -> None:
         self._checks = common.load_plugins("checks", "check", ())
         policy = common.read_policy(None, policy_file, self._checks)
         self._checks = common.enable(self._checks, policy.enabled)
         self._disabled = policy.disabled
-        self._host = common.open_host(root, policy, TIMEOUT, refresh=True)
+        self._host = common.open_host(root, policy, TIMEOUT, refresh=True, erase_mode=erase)
         self._view = view
         self._lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -288,8 +292,11 @@ class _Session:
 
         stopper = _Stopper()
         with stopper.listening():
-            report = cleaning.report(self._host, plugins, dry_run=False,
-                                     stop=lambda: stopper.number, progress=self._progress)
+            gauge = Gauge(self._view.say, quiet=self._view.quiet)
+            report = cleaning.report(
+                self._host, plugins, dry_run=False, stop=lambda: stopper.number,
+                progress=self._progress, gauge=gauge)
+            gauge.clear()
             if check_after and report.stopped_by is None:
                 with stopper.at_once():
                     report = replace(report, check=self._check())

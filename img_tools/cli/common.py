@@ -144,7 +144,9 @@ def demand(
                                f"sudo {again}")
 
 
-def open_host(root: str, policy: Policy, timeout: float, *, refresh: bool) -> Host:
+def open_host(
+    root: str, policy: Policy, timeout: float, *, refresh: bool, erase_mode: str = "off"
+) -> Host:
     """The image at ROOT, judged by POLICY; a command in it may take 0.9 of TIMEOUT seconds."""
     from img_tools import policy as policies
     from img_tools.host import Host
@@ -154,7 +156,8 @@ def open_host(root: str, policy: Policy, timeout: float, *, refresh: bool) -> Ho
     tree = RootFS(root)
     runner = Runner(tree.top, 0.9 * timeout)  # ends first, since it can name the command
     profile = policies.profile(policy.profile or policies.DEFAULT)
-    return Host(tree, runner, profile=profile, refresh=refresh, policy=policy)
+    return Host(tree, runner, profile=profile, refresh=refresh, policy=policy,
+                erase_mode=erase_mode)
 
 
 def default_jobs() -> int:

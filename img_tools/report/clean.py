@@ -10,13 +10,22 @@ from typing import Any
 
 from img_tools import __version__
 from img_tools import schema as schemas
-from img_tools.actions import Cleaned, CleanReport, CleanStatus, Outcome, Run, Single, Step
+from img_tools.actions import (
+    Cleaned,
+    CleanReport,
+    CleanStatus,
+    Erase,
+    Outcome,
+    Run,
+    Single,
+    Step,
+)
 from img_tools.model import printable
 from img_tools.report import text as check_text
 from img_tools.report.json import document as check_document
 from img_tools.report.json import run_document
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 SHOWN = 10  # steps of one cleaner shown without --verbose
 WIDTH = 100  # columns of a note, as of img-check's report
 
@@ -70,6 +79,20 @@ def _step(step: Step) -> dict[str, Any]:
         "argv": [printable(part) for part in action.argv] if isinstance(action, Run) else None,
         "why": printable(action.why), "bytes": step.size, "outcome": step.outcome.value,
         "error": step.error,
+        "erase": _erase(action, step) if isinstance(action, Erase) else None,
+    }
+
+
+def _erase(action: Erase, step: Step) -> dict[str, Any]:
+    done = step.erased
+    return {
+        "kind": printable(action.kind), "mode": action.mode, "free_bytes": action.free,
+        "method": done and done.method, "trimmed_bytes": done and done.trimmed,
+        "scanned_bytes": done and done.scanned, "written_bytes": done and done.written,
+        "blocks_left": done and done.left, "nodes_left": done and done.nodes,
+        "inodes_left": done and done.inodes_left, "journal": done and done.journal,
+        "seconds": done and round(done.seconds, 3),
+        "notes": [printable(note) for note in done.notes] if done else [],
     }
 
 
@@ -108,13 +131,31 @@ def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
     others = [step for step in result.steps if step.outcome is not Outcome.FAILED]
     shown = result.steps if verbose else (*failed, *others[:SHOWN])
     for step in shown:
-        error = f": {step.error}" if step.error else ""
+        error = f": {step.error}" if step.error else _erasing(step)
         why = f"  ({printable(step.action.why)})" if verbose else ""
         yield (f"        {step.outcome.value:8}{type(step.action).__name__.lower()} "
                f"{subject(step.action)}{error}{why}")
     rest = sum(result.counts.values()) - len(shown)
     if rest > 0:
         yield f"        ... and {rest} more (--verbose, or the JSON report)"
+
+
+def _erasing(step: Step) -> str:
+    """What is known of an erasing, for the end of a line."""
+    if not isinstance(step.action, Erase):
+        return ""
+    done, about = step.erased, f" ({printable(step.action.kind)}, "
+    if done is None:
+        return f"{about}{_megabytes(step.action.free)}): {step.action.why}"
+    facts = [f"{done.method}: {_megabytes(done.free)} free", f"{_megabytes(done.written)} written"]
+    if done.trimmed:
+        facts.insert(1, f"{_megabytes(done.trimmed)} discarded")
+    if done.left is not None:
+        facts.append(f"{done.left} block{'' if done.left == 1 else 's'} not zero")
+    if done.inodes_left:
+        facts.append(f"{done.inodes_left} free inodes not zero")
+    facts += filter(None, [done.journal and f"journal {done.journal}", f"{done.seconds:.1f} s"])
+    return f"{about}{', '.join([*facts, *map(printable, done.notes)])})"
 
 
 def _sentences(report: CleanReport) -> Iterator[str]:

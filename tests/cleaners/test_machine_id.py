@@ -59,7 +59,7 @@ def test_it_comes_after_all_that_may_write_one(image):
     phases = {plugin.id: plugin.phase for plugin in load("img_tools.cleaners", "plan")}
     assert phases["machine-id"] == Phase.IDENTITY
     assert {name for name, phase in phases.items() if phase > Phase.IDENTITY} == {
-        "final", "ssh-keys", "ssh-host-keys"}
+        "free-space", "final", "ssh-keys", "ssh-host-keys"}
 
 
 def test_plan_names_the_file_once(image):

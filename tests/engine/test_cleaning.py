@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from img_tools import actions, cleaning, residue, session
 from img_tools.actions import (
@@ -36,7 +35,7 @@ from img_tools.report import clean as views
 from tests.conftest import BASE
 from tests.engine import reports
 from tests.engine.test_surgery import flipping
-from tests.support import FakeRunner, Fifo, File, Link, Unexpected, build, missing
+from tests.support import FakeRunner, Fifo, File, Link, Unexpected, build, missing, validated_clean
 
 Plan = Callable[[Host], Iterator[Any]]
 
@@ -64,16 +63,6 @@ def run(host: Host, *plugins: Plugin, dry_run: bool = False, **options: Any) -> 
     shown = views.render_text(report, verbose=True)
     assert all(line.isprintable() for line in shown.splitlines())
     return report
-
-
-def validated_clean(text: str) -> dict[str, Any]:
-    """The report parsed, after the shipped schema and ASCII-only text were demanded."""
-    assert text.isascii()
-    document: dict[str, Any] = json.loads(text)
-    rules = json.loads(views.schema())
-    Draft202012Validator.check_schema(rules)
-    Draft202012Validator(rules).validate(document)
-    return document
 
 
 def outcomes(report: CleanReport, index: int = 0) -> list[str]:

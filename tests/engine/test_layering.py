@@ -126,6 +126,12 @@ def test_only_cleaning_changes_the_image():
     assert users == {"img_tools.cleaning"}
 
 
+def test_only_cleaning_erases():
+    users = {name for name, tree in TREES.items()
+             if "img_tools.erase.engine" in imported(name, ast.walk(tree))}
+    assert users == {"img_tools.cleaning"}
+
+
 def top_level(tree: ast.Module) -> Iterator[ast.AST]:
     """What runs on import: no function bodies, no TYPE_CHECKING."""
     for node in tree.body:

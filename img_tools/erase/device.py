@@ -1,0 +1,262 @@
+"""The disk below a file system, read and never written: what lies where nothing should."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from img_tools.erase import ioctls
+from img_tools.erase.ranges import Ranges, merged
+
+CHUNK = 1 << 20  # bytes read or written at once
+BRIDGE = 64 << 10  # bytes; a used piece that is smaller is read along with what is free around it
+PAGE = 4096  # the unit in which zeros are looked for, unless the blocks are smaller
+PROBES = 4
+THREADS = 2  # one reads while the other compares
+ZEROS = bytes(CHUNK)
+_SHORT = 65536
+
+Extents = Iterable[tuple[int, int]]
+Item = TypeVar("Item")
+
+
+class Interrupted(Exception):
+    """A signal asked us to end; nothing is held any more when this arrives."""
+
+
+class Unsafe(Exception):
+    """The disk is not what it should be, so that it must be left alone."""
+
+
+class Full(Unsafe):
+    """There is no room to begin."""
+
+
+@dataclass
+class Watch:
+    """Asked between two pieces of work whether to STOP, and told how many bytes are done."""
+
+    stop: Callable[[], bool] = lambda: False
+    tell: Callable[[str, int, int], None] = lambda stage, done, total: None
+    stage: str = ""
+    total: int = 0
+    done: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, stage: str, total: int) -> None:
+        """Another STAGE begins, with TOTAL bytes to do."""
+        self.stage, self.total, self.done = stage, total, 0
+
+    def add(self, size: int) -> None:
+        """SIZE bytes more are done. Raises Interrupted."""
+        self.check()
+        with self._lock:
+            self.done += size
+            self.tell(self.stage, min(self.done, self.total), self.total)
+
+    def check(self) -> None:
+        """Raise Interrupted when it is to stop."""
+        if self.stop():
+            raise Interrupted
+
+
+class Device:
+    """The block device NUMBER (st_rdev), read past all caches. Raises Unsafe, OSError."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.sys = os.path.realpath(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+        self.name = _name(self.sys)
+        self.fd = os.open(f"/dev/{self.name}",
+                          os.O_RDONLY | os.O_DIRECT | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(self.fd)
+            if not stat.S_ISBLK(found.st_mode) or found.st_rdev != number:
+                raise Unsafe(f"/dev/{self.name} is another device")
+            self.size = ioctls.device_size(self.fd)
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.fd)
+
+    def read(self, start: int, length: int) -> bytes:
+        """LENGTH bytes from START on, wherever they begin."""
+        first, last = start // PAGE * PAGE, -(-(start + length) // PAGE) * PAGE
+        with mmap.mmap(-1, last - first) as buffer:
+            with memoryview(buffer) as view:
+                self._fill(view, first)
+            return buffer[start - first:start - first + length]
+
+    def _fill(self, view: memoryview, start: int) -> None:
+        got = 0
+        while got < len(view):
+            count = os.preadv(self.fd, [view[got:]], start + got)
+            if not count:
+                if start + len(view) <= -(-self.size // PAGE) * PAGE:
+                    return  # the last page of a device of odd length
+                raise Unsafe(f"/dev/{self.name} ends at {start + got}")
+            got += count
+
+    def scan(self, extents: Extents, unit: int, watch: Watch, *, probe: bool = False) -> Scan:
+        """What of EXTENTS, which ascend, is not zero, UNIT bytes at a time.
+
+        With PROBE a chunk among others that are full is only dipped into, and if it looks the same
+        counts as full: to be written, it need not be read.
+        """
+        found = [Scan() for _ in range(THREADS)]
+        numbers = iter(range(THREADS))
+
+        def worker() -> Callable[[list[tuple[int, int]]], None]:
+            scan, buffer, full = found[next(numbers)], memoryview(mmap.mmap(-1, CHUNK)), False
+
+            def look(window: list[tuple[int, int]]) -> None:
+                nonlocal full
+                start, end = window[0]
+                before = scan.blocks
+                if full and len(window) == 1 and self._is_full(start, end, unit, buffer):
+                    scan.guess(start, end, unit)
+                    return watch.add(end - start)
+                first = start // PAGE * PAGE
+                view = buffer[:-(-(window[-1][1] - first) // PAGE) * PAGE]
+                self._fill(view, first)
+                for start, end in window:
+                    scan.take(view[start - first:end - first], start, unit)
+                size = sum(end - start for start, end in window)
+                full = probe and (scan.blocks - before) * unit > size * 9 // 10
+                return watch.add(size)
+
+            return look
+
+        in_parallel(worker, windows(extents), watch)
+        return Scan(merged(one.dirty for one in found), *(
+            sum(getattr(one, name) for one in found) for name in ("read", "blocks", "nodes")))
+
+    def _is_full(self, start: int, end: int, unit: int, buffer: memoryview) -> bool:
+        """Whether what lies at PROBES places between START and END, not too near, is all data."""
+        if end - start < PROBES * _SHORT:
+            return False
+        for number in range(PROBES):
+            place = (start + (end - start - PAGE) * number // (PROBES - 1)) // PAGE * PAGE
+            self._fill(buffer[:PAGE], place)
+            at = max(start - place, 0)
+            if ZEROS.startswith(buffer[at:at + unit]):
+                return False
+        return True
+
+
+@dataclass
+class Scan:
+    """What was found: `read` bytes looked at, `blocks` that are not zero, and where.
+
+    `nodes` are further blocks that held the map of a file and no content: erasing makes such.
+    """
+
+    dirty: Ranges = field(default_factory=Ranges)
+    read: int = 0
+    blocks: int = 0
+    nodes: int = 0
+
+    def guess(self, start: int, end: int, unit: int) -> None:
+        """Take all from START to END for dirty, unread."""
+        self.dirty.add(start, end)
+        self.blocks += (end - start) // unit
+
+    def take(self, view: memoryview, place: int, unit: int) -> None:
+        """Look at VIEW, which lies at PLACE."""
+        size = len(view)
+        self.read += size
+        if ZEROS.startswith(view):
+            return
+        for short in range(0, size, _SHORT):
+            if ZEROS.startswith(view[short:short + _SHORT]):
+                continue
+            for start in range(short, min(short + _SHORT, size), unit):
+                block = view[start:start + unit]
+                if ZEROS.startswith(block):
+                    continue
+                self.dirty.add(place + start, place + start + len(block))
+                if is_node(block):
+                    self.nodes += 1
+                else:
+                    self.blocks += 1
+
+
+_XFS_TREES = (b"BMA3", b"AB3B", b"AB3C", b"IAB3", b"FIB3", b"R3FC", b"RMB3")
+
+
+def is_node(block: memoryview) -> bool:
+    """True for a freed node of an ext4 extent tree or an xfs btree: numbers of blocks, no content.
+
+    An ext4 node that is full of entries, of which only block numbers remain, ends in a checksum.
+    """
+    head = bytes(block[:12])
+    if head[:4] in _XFS_TREES:
+        return True
+    most, depth = (int.from_bytes(head[place:place + 2], "little") for place in (4, 6))
+    return head[:2] == b"\x0a\xf3" and most == (len(block) - 12) // 12 and depth <= 5
+
+
+def windows(extents: Extents) -> Iterator[list[tuple[int, int]]]:
+    """EXTENTS cut and gathered to what one read of CHUNK bytes covers."""
+    window: list[tuple[int, int]] = []
+    for start, end in extents:
+        while start < end:
+            if window and (start - window[-1][1] > BRIDGE
+                           or start - window[0][0] // PAGE * PAGE >= CHUNK - PAGE):
+                yield window
+                window = []
+            limit = (window[0][0] if window else start) // PAGE * PAGE + CHUNK
+            window.append((start, min(end, limit)))
+            start = window[-1][1]
+    if window:
+        yield window
+
+
+def in_parallel(
+    worker: Callable[[], Callable[[Item], None]], items: Iterable[Item], watch: Watch
+) -> None:
+    """Have THREADS of WORKER's functions deal with ITEMS; the first error ends all and rises."""
+    source, lock = iter(items), threading.Lock()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            deal = worker()
+            while not errors:
+                watch.check()
+                with lock:
+                    item = next(source)
+                deal(item)
+        except StopIteration:
+            return
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _name(sys: str) -> str:
+    """The name below /dev of the device that /sys describes at SYS."""
+    try:
+        with open(f"{sys}/uevent") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        raise Unsafe("no block device is behind it") from None
+    for line in lines:
+        if line.startswith("DEVNAME="):
+            return line.partition("=")[2]
+    raise Unsafe("the block device behind it has no name")

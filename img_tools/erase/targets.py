@@ -1,0 +1,160 @@
+"""Whose free space is erased: every local file system of the image, once by device; and swap."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from img_tools import mounts
+from img_tools.mounts import MEMORY, NETWORK, Mount
+
+SPARSE = frozenset({"ext4", "ext3", "ext2", "xfs", "btrfs"})  # they tell where a file lies
+_LAYERED = frozenset({"overlay", "aufs"})
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of Linux
+_BTRFS_TOP = 256  # the inode of the top of every subvolume
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file system to treat, or an area of swap (`kind` swap).
+
+    `place` is the path on this machine, `path` that in the image, `free` what is free in bytes, of
+    swap all of it.
+    """
+
+    path: str
+    place: str
+    mount: str
+    kind: str
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file system that is not treated, and why."""
+
+    path: str
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What an image lies on."""
+
+    targets: tuple[Target, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """One sentence on what is left out; what is in memory goes with the power."""
+        named = [f"{one.path} ({one.kind}: {one.why})" for one in self.left_out
+                 if one.kind not in MEMORY]
+        if named:
+            more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+            yield f"free space is not erased in {', '.join(named[:5])}{more}"
+
+
+def find(top: str) -> Storage:
+    """What the image at TOP lies on: mounted at TOP or below, and none of what else is mounted.
+
+    A directory of a larger file system is no image of its own: the rest is this machine's.
+    """
+    live = top == "/"
+    every = mounts.read()
+    inside = [mount for mount in every if _within(mount.place, top)]
+    outside = {} if live else {
+        mount.device: mount.place for mount in every if not _within(mount.place, top)}
+    targets, left_out = [], []
+    by_device = sorted(inside, key=lambda mount: mount.device)
+    for _, group in groupby(by_device, key=lambda mount: mount.device):
+        found = _judge(list(group), outside, top)
+        if isinstance(found, Target):
+            targets.append(found)
+        elif found:
+            left_out.append(found)
+    targets.sort(key=lambda target: target.path)
+    return Storage((*targets, *(_swap() if live else ())),
+                   tuple(sorted(left_out, key=lambda one: one.path)))
+
+
+def _within(path: str, base: str) -> bool:
+    return path == base or path.startswith(f"{base.rstrip('/')}/")
+
+
+def _judge(
+    seen: Sequence[Mount], outside: dict[int, str], top: str
+) -> Target | LeftOut | None:
+    """What becomes of the file system that is mounted as SEEN; None for the kernel's own."""
+    first = seen[0]
+    path, kind = _inside(first.place, top), first.kind
+    why = _unfit(kind, first.device)
+    if why is not None:
+        return LeftOut(path, kind, why) if why else None
+    if first.device in outside:
+        return LeftOut(path, kind, f"it is this machine's, where {outside[first.device]} is")
+    writable = [mount for mount in seen if mount.writable]
+    if not writable:
+        return LeftOut(path, kind, "read-only")
+    whole = next(filter(_is_whole, writable), None)
+    if whole is None:
+        return LeftOut(path, kind, "only a part of it is mounted here")
+    about = os.statvfs(whole.place)
+    return Target(_inside(whole.place, top), whole.place, whole.id, kind,
+                  about.f_bfree * about.f_frsize)
+
+
+def _unfit(kind: str, device: int) -> str | None:
+    """Why no zeros of ours would reach a disk; "" for what is no storage, None for what is fit."""
+    if kind in MEMORY:
+        return "in memory"
+    if kind in NETWORK:
+        return "on a server"
+    if kind in _LAYERED:
+        return "it lies in directories of another file system"
+    if os.major(device) or kind == "btrfs":
+        return None
+    if kind == "zfs" or kind.startswith("fuse"):
+        return "it does not tell which disk it is on"
+    return ""
+
+
+def _is_whole(mount: Mount) -> bool:
+    """Whether MOUNT shows its file system from the top, or a subvolume, and nothing hides it."""
+    try:
+        fd = os.open(mount.place, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if mounts.identity(fd) != mount.id:
+            return False
+        return mount.root == "/" or (
+            mount.kind == "btrfs" and os.fstat(fd).st_ino == _BTRFS_TOP)
+    finally:
+        os.close(fd)
+
+
+def _inside(place: str, top: str) -> str:
+    return place if top == "/" else place.removeprefix(top) or "/"
+
+
+def _swap() -> Iterator[Target]:
+    """Areas of swap that are in use, those in memory left out.
+
+    A container is shown the swap of its host: it has a PID namespace that is not the first.
+    """
+    try:
+        if os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE:
+            return
+        with open("/proc/swaps") as file:
+            lines = file.read().splitlines()[1:]
+    except OSError:
+        return
+    for line in lines:
+        name, _, kilobytes = line.split()[:3]
+        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)
+        if not os.path.basename(path).startswith("zram"):
+            yield Target(path, path, "", "swap", int(kilobytes) * 1024)

@@ -1,0 +1,102 @@
+"""A mounted file system that is at work while its free space is erased."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+
+from img_tools import mounts
+from img_tools.erase import ioctls
+from img_tools.erase.device import Device, Unsafe
+from img_tools.erase.ioctls import Extent
+from img_tools.erase.targets import Target
+
+KEPT = 64 << 20  # bytes that stay free for everybody else, all the time
+STEP = 32 << 20  # bytes by which what is kept is taken in turns
+_NONE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+
+
+class Volume:
+    """The file system of TARGET, opened and known to be the one that was planned."""
+
+    def __init__(self, target: Target) -> None:
+        self.kind = target.kind
+        self.fd = os.open(target.place,
+                          os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if mounts.identity(self.fd) != target.mount:
+                raise Unsafe("another file system is mounted there now")
+            self.unit = min(os.fstatvfs(self.fd).f_bsize, 4096)
+            self.device = Device(self._number())
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.device.close()
+        os.close(self.fd)
+
+    def _number(self) -> int:
+        return os.fstat(self.fd).st_dev
+
+    @property
+    def free(self) -> int:
+        """Bytes that are free, to root."""
+        about = os.fstatvfs(self.fd)
+        return about.f_bfree * about.f_frsize
+
+    def margins(self) -> tuple[int, int]:
+        """Bytes to leave free always, so that nobody notices us, and what is taken at a time.
+
+        Others cannot use what is kept for root: it does not count as free for them.
+        """
+        about = os.fstatvfs(self.fd)
+        free, others = (count * about.f_frsize for count in (about.f_bfree, about.f_bavail))
+        if not others:
+            others = free
+        kept = min(KEPT, others // 2)
+        step = max(min(STEP, others // 8), self.unit) // 4096 * 4096
+        return free - others + kept, max(step, 4096)
+
+    def extents(self) -> Iterator[tuple[int, int]]:
+        """(start, end) on the device of what is free, ascending. Raises OSError if not told."""
+        return ioctls.free_extents(self.fd, self.device.number)
+
+    def on_device(self, extent: Extent) -> Iterator[Extent]:
+        """Where EXTENT as the file system tells it lies on the device. Raises Strange."""
+        yield extent
+
+    def file(self) -> int:
+        """A new file without a name: what it holds is free again when it is closed, or we are."""
+        flags = os.O_RDWR | os.O_CLOEXEC
+        for direct in (os.O_DIRECT, 0):
+            with contextlib.suppress(OSError):
+                return os.open(".", os.O_TMPFILE | flags | direct, 0o600, dir_fd=self.fd)
+        name = f".img-clean-{os.getpid()}"
+        for direct in (os.O_DIRECT, 0):
+            try:
+                fd = os.open(name, os.O_CREAT | os.O_EXCL | flags | direct, 0o600, dir_fd=self.fd)
+            except OSError as error:
+                if error.errno != errno.EINVAL or not direct:
+                    raise
+                with contextlib.suppress(FileNotFoundError):  # made, and then refused
+                    os.unlink(name, dir_fd=self.fd)
+                continue
+            os.unlink(name, dir_fd=self.fd)
+            return fd
+        raise AssertionError  # the loop returns or raises
+
+    def settle(self) -> None:
+        """Have what was deleted become free: it is not before the journal has been written."""
+        try:
+            fd = self.file()
+        except OSError:  # it is full to the last block
+            os.fsync(self.fd)
+            return
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -1,0 +1,231 @@
+"""What needs no disk: whose free space it is, ranges, windows, progress."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from img_tools import mounts
+from img_tools.actions import Erase, Erased, Outcome, Step
+from img_tools.cli import gauge, main
+from img_tools.erase import device, targets
+from img_tools.erase.ranges import Ranges, Written, merged
+from img_tools.report import clean
+
+ROOT = "20 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw"
+LINES = {
+    "21 20 8:2 / /boot rw - vfat /dev/sda2 rw": ("/boot", None),
+    "22 20 8:3 / /data ro,nosuid - xfs /dev/sdb rw": (None, "read-only"),
+    "23 20 8:3 / /data rw - xfs /dev/sdb ro": (None, "read-only"),
+    "24 20 0:30 / /tmp rw - tmpfs tmpfs rw": (None, "in memory"),
+    "25 20 0:31 / /mnt/n rw - nfs4 server:/x rw": (None, "on a server"),
+    "26 20 0:32 / /var/lib/o rw - overlay overlay rw,upperdir=/u": (
+        None, "it lies in directories of another file system"),
+    "27 20 0:33 / /proc rw - proc proc rw": (None, None),
+    "28 20 8:4 /sub /srv rw - ext4 /dev/sdc rw": (None, "only a part of it is mounted here"),
+    "29 20 0:34 / /mnt/f rw - fuse.x x rw": (None, "it does not tell which disk it is on"),
+    "30 20 0:35 / /z rw - btrfs /dev/sdd rw": ("/z", None),
+}
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """found(top, lines of mountinfo...) -> the Storage; every mount point is there."""
+    def told(top, *lines):
+        read = tuple(mounts._parsed([line.encode() for line in lines]))
+        monkeypatch.setattr(mounts, "read", lambda: read)
+        monkeypatch.setattr(targets, "_is_whole", lambda mount: mount.root == "/")
+        monkeypatch.setattr(targets, "_swap", lambda: iter(()))
+        about = os.statvfs("/")
+        monkeypatch.setattr(os, "statvfs", lambda path: about)
+        return targets.find(top)
+
+    return told
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_kind_of_mount_is_told_from_the_others(found, line):
+    storage = found("/", ROOT, line)
+    target, why = LINES[line]
+    assert [one.path for one in storage.targets] == ["/", *filter(None, [target])]
+    assert [one.why for one in storage.left_out] == [*filter(None, [why])]
+
+
+def test_a_device_counts_once_wherever_it_is_mounted(found):
+    storage = found("/", ROOT, "21 20 8:1 /home /srv rw - ext4 /dev/sda1 rw",
+                    "22 20 8:1 / /mnt rw - ext4 /dev/sda1 rw")
+    assert [(one.path, one.mount) for one in storage.targets] == [("/", "20")]
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    ("30 20 8:17 / /mnt/i rw - ext4 /dev/sdb1 rw", ["/"]),
+    ("30 20 8:17 / /mnt/i/boot rw - ext4 /dev/sdb1 rw", ["/boot"]),
+    ("30 20 8:1 / /mnt/i rw - ext4 /dev/sda1 rw", []),  # mount --bind / /mnt/i
+    ("30 20 8:1 /var /mnt/i/var rw - ext4 /dev/sda1 rw", []),
+    ("30 20 8:17 / /mnt/image rw - ext4 /dev/sdb1 rw", []),
+    ("", []),  # a chroot in a directory
+])
+def test_of_this_machine_nothing_is_erased_for_a_mounted_image(found, line, expected):
+    storage = found("/mnt/i", ROOT, *filter(None, [line]))
+    assert [one.path for one in storage.targets] == expected
+
+
+def test_notes_name_what_is_left_out_but_not_what_is_in_memory(found):
+    lines = [line for line in LINES if line.startswith(("24", "25"))]
+    assert list(found("/", ROOT, *lines).notes) == [
+        "free space is not erased in /mnt/n (nfs4: on a server)"]
+
+
+# -- ranges ----------------------------------------------------------------------------------------
+
+
+def test_near_ranges_are_one():
+    ranges = Ranges(gap=10)
+    for start, end in ((0, 5), (14, 20), (31, 40), (35, 38)):
+        ranges.add(start, end)
+    assert list(ranges) == [(0, 20), (31, 40)]
+    assert ranges.size == 29
+
+
+def test_too_many_ranges_become_coarser_and_lose_nothing():
+    ranges = Ranges(gap=0, most=100)
+    pieces = [(number * 65536, number * 65536 + 1024) for number in range(5000)]
+    for start, end in pieces:
+        ranges.add(start, end)
+    assert len(ranges) <= 100
+    assert all(list(ranges.within(start, end)) == [(start, end)] for start, end in pieces)
+
+
+def test_what_is_within():
+    ranges = Ranges(gap=0)
+    for start, end in ((10, 20), (30, 40)):
+        ranges.add(start, end)
+    assert list(ranges.within(0, 9)) == []
+    assert list(ranges.within(15, 35)) == [(15, 20), (30, 35)]
+    assert list(ranges.within(20, 30)) == []
+
+
+def test_parts_are_merged_in_order():
+    one, two = Ranges(gap=0), Ranges(gap=0)
+    one.add(0, 10)
+    two.add(10, 20)
+    one.add(1 << 20, (1 << 20) + 1)
+    assert list(merged([one, two])) == [(0, 20), (1 << 20, (1 << 20) + 1)]
+
+
+def test_what_was_written_is_verified_in_part_and_the_rest_whole():
+    written = Written()
+    written.add(1000, 2000)
+    written.add(100, 300)
+    assert list(written.to_verify([(0, 1500), (1800, 2500)], 100, 4)) == [
+        (0, 100), (300, 1000), (1200, 1300), (2000, 2500)]
+
+
+def test_what_is_too_much_to_remember_is_verified():
+    written = Written(most=1)
+    written.add(0, 100)
+    written.add(1000, 2000)
+    assert list(written.to_verify([(0, 2000)], 100, 1 << 30))[-1] == (100, 2000)
+
+
+def test_windows_gather_near_pieces_and_cut_long_ones():
+    chunk = device.CHUNK
+    pieces = [(4096, 8192), (12288, 16384), (10 * chunk + 512, 12 * chunk)]
+    found = list(device.windows(pieces))
+    assert found[0] == [(4096, 8192), (12288, 16384)]
+    assert [one for window in found for one in window][-1][1] == 12 * chunk
+    for window in found:
+        assert window[-1][1] - window[0][0] // 4096 * 4096 <= chunk
+    sizes = sum(end - start for window in found for start, end in window)
+    assert sizes == 8192 + 2 * chunk - 512
+
+
+def test_a_node_of_an_extent_tree_is_told_from_content():
+    node = bytearray(4096)
+    node[:8] = b"\x0a\xf3\x04\x00\x54\x01\x00\x00"
+    assert device.is_node(memoryview(node))
+    assert device.is_node(memoryview(b"BMA3" + bytes(4092)))
+    assert not device.is_node(memoryview(b"\x0a\xf3 a text that begins so".ljust(4096)))
+
+
+@pytest.mark.parametrize("unit", [512, 1024, 4096])
+def test_blocks_that_are_not_zero_are_found_one_by_one(unit):
+    content = bytearray(256 * 1024)
+    content[5 * unit] = content[40 * unit + 1] = content[-1] = 1
+    scan = device.Scan()
+    scan.take(memoryview(content), 1 << 30, unit)
+    assert (scan.read, scan.blocks) == (len(content), 3)
+    assert (1 << 30) + 5 * unit in [start for start, _ in scan.dirty]
+
+
+def test_the_first_error_ends_all_work():
+    seen = []
+
+    def worker():
+        def deal(item):
+            seen.append(item)
+            raise OSError("broken")
+        return deal
+
+    with pytest.raises(OSError, match="broken"):
+        device.in_parallel(worker, iter(range(1000)), device.Watch())
+    assert len(seen) <= device.THREADS
+
+
+def test_a_wish_to_stop_ends_all_work():
+    with pytest.raises(device.Interrupted):
+        device.in_parallel(lambda: lambda item: None, iter(range(10)),
+                           device.Watch(stop=lambda: True))
+
+
+# -- what is told ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What goes to standard error."""
+    lines = []
+    monkeypatch.setattr(main, "say", lambda text, newline=True: lines.append(text))
+    return lines
+
+
+def test_without_a_terminal_there_is_a_line_each_tenth(said):
+    lines = []
+    told = gauge.Gauge(lines.append, quiet=False)
+    for done in range(0, 101):
+        told("/", "reading", done * 1_000_000, 100_000_000)
+    assert [line.split(" %")[0] for line in lines] == [
+        f"/: reading, {tenth}" for tenth in range(10, 101, 10)]
+    assert all("MB/s" in line for line in lines)
+    assert said == []
+
+
+def test_on_a_terminal_one_line_moves_and_is_taken_away(said, monkeypatch):
+    monkeypatch.setattr(gauge.sys, "stderr", type("Terminal", (), {"isatty": lambda self: True})())
+    told = gauge.Gauge(lambda line: None, quiet=False)
+    told("/", "writing", 50, 100)
+    told("/", "writing", 100, 100)
+    told.clear()
+    assert all(one.startswith("\r") and "\n" not in one for one in said)
+    assert "100 %" in said[-2]
+    assert said[-1].strip() == ""
+
+
+def test_quiet_is_quiet_on_a_terminal_too(said, monkeypatch):
+    monkeypatch.setattr(gauge.sys, "stderr", type("Terminal", (), {"isatty": lambda self: True})())
+    told = gauge.Gauge(lambda line: None, quiet=True)
+    told("/", "writing", 100, 100)
+    told.clear()
+    assert said == []
+
+
+def test_a_line_of_the_report_says_what_became_of_it():
+    action = Erase(path="/", place="/", mount="20", kind="xfs", mode="auto", free=5_000_000_000,
+                   why="w")
+    done = Erased(method="sparse", free=5_000_000_000, trimmed=4_000_000, written=2_000_000,
+                  left=1, journal="overwritten", seconds=3.21, notes=("a note",))
+    assert clean._erasing(Step(action, Outcome.DONE, erased=done)) == (
+        " (xfs, sparse: 5000.0 MB free, 4.0 MB discarded, 2.0 MB written, 1 block not zero, "
+        "journal overwritten, 3.2 s, a note)")
+    assert clean._erasing(Step(action, Outcome.PLANNED)) == " (xfs, 5000.0 MB): w"
