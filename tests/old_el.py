@@ -131,7 +131,9 @@ _DIRT: Mapping[str, object] = {
     "/var/lib/dbus/machine-id": ID, "/var/lib/yum/uuid": "x", "/var/lib/random-seed": "x",
     "/etc/pki/consumer/cert.pem": "x", "/etc/sysconfig/rhn/systemid": "x",
     "/var/cache/yum/x86_64/base/packages/a.rpm": "x", "/opt/digitalocean/bin/do-agent": PROGRAM,
-    "/run/reboot-required": "",
+    "/run/reboot-required": "", "/root/.digitalocean_passwords": "root_mysql_pass=x\n",
+    "/opt/acme/tls.key": ssh.openssh(), "/opt/acme/env": f"GITHUB_TOKEN=ghp_{'aB3' * 12}\n",
+    "/etc/docker/key.json": '{"kty":"EC"}', "/var/lib/rabbitmq/.erlang.cookie": "x",
     "/etc/yum.repos.d/acme.repo": "[acme]\nbaseurl=http://example.org/\ngpgcheck=0\n",
 }
 _NO_LINKS = {path: None for path in CENTOS_6 if "/rc3.d/S" in path}

@@ -28,6 +28,7 @@ REMARK = ("pass", "warn")
 # (clean, dirty) on both, or {release: (clean, dirty)}. Why it is no pass on a clean image:
 #   cloud-init    0.7.5, the last one of CentOS 6, is older than the 0.7.6 that is required
 #   disk-size     only a running kernel tells
+#   free-space    the image is a directory of this machine's disk
 #   first-login   there is none, unless the dirt brings one
 #   os-lifecycle  neither gets free updates any more
 STATUSES: dict[str, Any] = {
@@ -35,23 +36,30 @@ STATUSES: dict[str, Any] = {
     "cloud-init": {"6": ("fail", "fail"), "7": EVERYWHERE}, "cloud-init-state": EVERYWHERE,
     "crash-data": REMARK, "credentials": EVERYWHERE, "disk-size": ("skip", "skip"),
     "do-agent": EVERYWHERE, "do-features": REMARK, "firewall": EVERYWHERE,
-    "first-boot-scripts": EVERYWHERE, "first-login": ("skip", "fail"), "fstab": REMARK,
+    "first-boot-scripts": EVERYWHERE, "first-boot-secrets": EVERYWHERE,
+    "first-login": ("skip", "fail"), "free-space": ("skip", "skip"), "fstab": REMARK,
     "identity": REMARK, "logs": REMARK, "machine-id": EVERYWHERE, "mail-and-spools": REMARK,
-    "motd": REMARK, "network-leftovers": REMARK, "os-lifecycle": ("warn", "warn"),
-    "os-release": ("pass", "pass"), "package-cache": REMARK, "package-state": EVERYWHERE,
+    "motd": REMARK, "network-leftovers": REMARK, "node-identity": EVERYWHERE,
+    "os-lifecycle": ("warn", "warn"), "os-release": ("pass", "pass"),
+    "package-cache": REMARK, "package-state": EVERYWHERE,
     # Their repositories publish no advisories: every update counts as a security update.
     "package-updates": ("pass", "pass"), "security-updates": EVERYWHERE,
-    "passwords": EVERYWHERE, "reboot-required": REMARK, "repositories": EVERYWHERE,
+    "passwords": EVERYWHERE, "private-keys": EVERYWHERE, "reboot-required": REMARK,
+    "repositories": EVERYWHERE,
     "shell-history": EVERYWHERE, "ssh-host-keys": EVERYWHERE, "ssh-keys": EVERYWHERE,
     # The dirt lets root in with a password: bad, but nobody is locked out.
     "ssh-lockout": ("pass", "pass"), "ssh-server": EVERYWHERE, "temp-files": REMARK,
+    "tokens": EVERYWHERE,
 }
 # What each cleaner plans for the dirty image: paths, or commands. For the clean one: nothing.
 PLANS: dict[str, Any] = {
     "accounts": ("/etc/shadow-",), "cloud-init-state": ("/var/lib/cloud/instances/i-1",),
     "crash-data": ("/var/spool/abrt/ccpp-1",),
     "do-agent": ("yum -y -q remove do-agent", "/opt/digitalocean"),
-    "final": ("/var/log/secure",), "identity": ("/var/lib/random-seed", "/var/lib/yum/uuid"),
+    "final": ("/var/log/secure",),
+    "free-space": Skip,  # as above
+    "node-identity": ("/etc/docker/key.json",),
+    "identity": ("/var/lib/random-seed", "/var/lib/yum/uuid"),
     "logs": ("/var/log/cron", "/var/log/maillog", "/var/log/messages", "/var/log/secure",
              "/var/log/audit/audit.log", "/var/log/yum.log", "/var/log/messages-20260101"),
     "machine-id": {"6": ("/var/lib/dbus/machine-id",),

@@ -80,9 +80,9 @@ def test_a_pipe_goes_unread(image):
     assert carried_out("ssh-keys", image({"/root/.ssh/id_rsa": Fifo()})) == ["/root/.ssh/id_rsa"]
 
 
-def test_keys_go_last_of_all(image):
+def test_keys_go_when_nothing_but_erasing_is_left_to_do():
     """Pitfall 7: keys removed in the middle of a build lock the rest of it out."""
-    assert PLUGINS[0].phase == max(Phase)
+    assert {phase for phase in Phase if phase > PLUGINS[0].phase} == {Phase.ERASE, Phase.FINAL}
 
 
 def notes(image, password, **options):

@@ -65,7 +65,6 @@ def test_pending_update_was_installed(told: Story) -> None:
 # -- the snapshot ----------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="free space and swap are not erased yet")
 def test_snapshot_holds_no_canary_and_no_identity(told: Story) -> None:
     """Neither in a file nor in free space, the journal of the file system or swap.
 
