@@ -307,7 +307,8 @@ class Host:
     @once
     def secrets(self) -> scan.Scan:
         """Tokens and private keys in the files of the image, told by their own form."""
-        return scan.read(self.root, [home.path for home in self.homes], self.volatile, self._public)
+        return scan.read(self.root, [home.path for home in self.homes], self.volatile, self._public,
+                         self.partitions)
 
     def _public(self, paths: Sequence[str]) -> frozenset[str]:
         """Those of PATHS that anybody can download: as a package brought them."""

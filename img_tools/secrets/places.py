@@ -9,8 +9,8 @@ from img_tools.entries import LinkLoop
 from img_tools.rootfs import RootFS
 
 # Where builds and vendors put files. Below /var: web sites, jobs, first-boot scripts.
-TOPS = ("/etc", "/home", "/root", "/opt", "/srv", "/usr/local", "/var/opt", "/var/www",
-        "/var/lib/cloud", "/var/spool/cron", "/usr/share/nginx/html", "/usr/lib/systemd/system",
+TOPS = ("/etc", "/home", "/root", "/opt", "/srv", "/usr/local", "/var/local", "/var/opt",
+        "/var/www", "/var/lib/cloud", "/var/spool/cron", "/usr/share/nginx/html", "/usr/lib/systemd/system",
         "/lib/systemd/system")
 
 # What else is in / is a vendor's (/app, /data), but for these: the distribution's programs, file
@@ -36,7 +36,8 @@ NO_TEXT = (
     b"\x7fELF", b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh", b"PK\3\4", b"7z\xbc\xaf",
     b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"OggS", b"ID3", b"wOFF", b"wOF2", b"\0\1\0\0\0",
     b"OTTO\0", b"%PDF-", b"\xcf\xfa\xed\xfe", b"MZ\x90\0", b"\xca\xfe\xba\xbe", b"!<arch>\n",
-    b"hsqs", b"QFI\xfb", b"\xed\xab\xee\xdb")
+    b"hsqs", b"QFI\xfb", b"\xed\xab\xee\xdb",
+    b"\xff\xfe", b"\xfe\xff")  # UTF-16: text, but not in bytes that a rule knows
 
 # A library that a package manager of a language installed, and in it tests, examples, documents.
 _LIBRARY = re.compile(

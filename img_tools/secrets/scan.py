@@ -77,15 +77,20 @@ class Scan:
 Owned = Callable[[Sequence[str]], Container[str]]
 
 
-def read(root: RootFS, homes: Iterable[str], volatile: Container[int], owned: Owned) -> Scan:
+def read(
+    root: RootFS, homes: Iterable[str], volatile: Container[int], owned: Owned,
+    partitions: Callable[[str], Iterable[str]] = lambda place: (),
+) -> Scan:
     """Search the image at ROOT, and the HOMES in it, for secrets.
 
     Nothing on a device in VOLATILE is part of a snapshot. OWNED tells which of some files are as
-    the package manager installed them: what is in those is public.
+    the package manager installed them: what is in those is public. PARTITIONS tells where below a
+    directory other disks of the image are mounted.
     """
     scan = _Scanner(root, volatile)
     for place in places.directories(root, homes):
-        scan.tree(place)
+        for part in (place, *sorted(partitions(place))):
+            scan.tree(part)
     scan.tree("/", deep=False)
     return scan.result(owned)
 
@@ -118,6 +123,10 @@ class _Scanner:
         public = owned(paths) if paths else ()
         self._scan.secrets = [secret for secret in self._found.values()
                               if secret.path not in public]
+        if self._scan.more and len(self._scan.secrets) < KEPT:  # what was not kept may be secret
+            self._scan.unread.append(
+                f"over {KEPT} secrets, and what packages brought are among them: remove those "
+                "found, then check again")
         return self._scan
 
     def _guarded(self, listing: Listing, item: os.DirEntry[str]) -> None:

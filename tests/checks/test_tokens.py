@@ -108,7 +108,7 @@ def test_every_rule_has_a_sample():
     "/srv/app/config.yml", "/var/www/html/config.php", "/var/spool/cron/crontabs/root",
     "/var/lib/cloud/scripts/per-instance/001", "/usr/local/bin/deploy", "/app/settings.py",
     "/docker-compose.yml", "/usr/share/nginx/html/app.js", "/lib/systemd/system/x.service",
-    "/var/lib/jenkins/config.xml", "/root/.bash_history", "/etc/profile.d/x.sh"])
+    "/var/lib/jenkins/config.xml", "/var/local/x", "/root/.bash_history", "/etc/profile.d/x.sh"])
 def test_wherever_a_build_leaves_it(image, path):
     files = {"/etc/passwd": "jenkins:x:9:9::/var/lib/jenkins:/bin/sh\n", path: f"x {GITHUB}\n"}
     assert [(one.path, one.code) for one in found(image, files)] == [(path, "github-token")]
@@ -212,10 +212,11 @@ def result(host):
 
 def test_what_is_not_searched_is_said(image):
     host = image({"/opt/prog": b"\x7fELF" + GITHUB.encode(), "/srv/a.gz": b"\x1f\x8b\x08x",
+                  "/srv/utf16.env": f"A={GITHUB}".encode("utf-16"),
                   "/opt/big": b"x\n" * (33 << 20)})
     said = result(host)
     assert said.status is Status.PASS
-    assert "not searched: 2 programs, archives" in said.message
+    assert "not searched: 3 programs, archives" in said.message
     assert "first 64 MB alone: 1 files (/opt/big)" in said.message
 
 

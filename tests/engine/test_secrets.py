@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from img_tools.model import Undecided
 from img_tools.packages import dpkg, rpmdb
 from img_tools.rootfs import RootFS
 from img_tools.secrets import places, rules, scan
@@ -45,6 +46,26 @@ def test_what_a_walk_does_not_enter(root):
     assert sorted(f"{listing.path}/{item.name}"
                   for listing in image.listings("/opt", enters=places.entered)
                   for item in listing.items if item.is_file()) == ["/opt/a/.git/config", "/opt/b/x"]
+
+
+def test_other_disks_below_are_searched_too(root):
+    """A walk ends where another file system begins: /srv/data may be a partition of the image."""
+    image = root({"/srv/a": "x", "/var/lib/mounted/b": "x"})
+    mounted = {"/srv": ["/var/lib/mounted"]}  # as if it were below
+    assert scan.read(image, (), (), lambda paths: ()).files == 1
+    found = scan.read(image, (), (), lambda paths: (), lambda place: mounted.get(place, []))
+    assert found.files == 2
+
+
+def test_public_secrets_do_not_crowd_out_others(root, monkeypatch):
+    monkeypatch.setattr(scan, "KEPT", 2)
+    token = "ghp_" + "aB3dE5gH7jK9" * 3
+    image = root({f"/srv/{name}": token for name in "abc"})
+    found = scan.read(image, (), (), lambda paths: paths)
+    assert (found.secrets, found.more) == ([], 1)
+    with pytest.raises(Undecided, match="over 2 secrets"):
+        found.require_whole()
+    scan.read(image, (), (), lambda paths: ()).require_whole()
 
 
 # -- forms -----------------------------------------------------------------------------------------
