@@ -54,7 +54,14 @@ _NO_SETTINGS = re.compile(
     r"\.(?:py|pyi|[cm]?[jt]sx?|vue|rb|go|rs|[ch]|cc|cpp|hpp|java|kt|scala|cs|swift|pl|pm|lua|ex|erl"
     r"|md|rst|adoc|html?|css|scss|map|svg|po|pot|tex|[1-8]|txt)$"
     r"|/(?:README|CHANGES|CHANGELOG|NEWS|LICENSE|COPYING)[^/]*$", re.IGNORECASE).search
-_REQUIREMENTS = re.compile(r"/requirements[^/]*\.txt$").search
+# Settings that are a program by their name (Django, Node, Rails), and lists of requirements.
+_SETTINGS = re.compile(
+    r"/(?:requirements[^/]*\.txt"
+    r"|(?:[^/]*[._-])?(?:settings|config|conf|secrets|database)(?:[._-][^/]*)?"
+    r"\.(?:py|[cm]?[jt]s|rb|pl))$"
+    r"|/settings/[^/]*\.py$").search
+# Copies that are to be filled in.
+_TEMPLATE = re.compile(r"\.(?:example|sample|dist|template|tmpl|tpl)$").search
 
 
 def directories(root: RootFS, homes: Iterable[str]) -> Iterator[str]:
@@ -91,11 +98,12 @@ def is_example(path: str) -> bool:
 
 def is_git(path: str) -> bool:
     """True for the settings of a git repository, its remotes among them."""
-    return path.endswith(("/.git/config", "/.gitmodules"))
+    return path.endswith((".git/config", "/.gitmodules")) or (
+        "/.git/modules/" in path and path.endswith("/config"))
 
 
 def is_settings(path: str) -> bool:
     """True for a file of settings, by its name, and not one of a library's."""
-    if _LIBRARY.search(path):
+    if _LIBRARY.search(path) or _TEMPLATE(path):
         return False
-    return _NO_SETTINGS(path) is None or _REQUIREMENTS(path) is not None
+    return _NO_SETTINGS(path) is None or _SETTINGS(path) is not None

@@ -121,9 +121,12 @@ def test_other_places_are_not_its_own(image, path):
     assert found(image, {path: GITHUB}) == []
 
 
-def test_a_remote_with_a_password(image):
+@pytest.mark.parametrize("path", [
+    "/srv/app/.git/config", "/srv/git/bare.git/config", "/srv/app/.gitmodules",
+    "/srv/app/.git/modules/lib/config"])
+def test_a_remote_with_a_password(image, path):
     config = '[remote "origin"]\n\turl = https://build:s3cr3tw0rd@git.example.net/x.git\n'
-    (finding,) = found(image, {"/srv/app/.git/config": config})
+    (finding,) = found(image, {path: config})
     assert (finding.status, finding.code, finding.line) == ("fail", "git-remote-password", 2)
     assert "s3cr3tw0rd" not in repr(finding)
 
@@ -151,6 +154,10 @@ def test_examples_of_installed_libraries_are_public(image, path, public):
 @pytest.mark.parametrize(("path", "counts"), [
     ("/opt/app/.env", True), ("/opt/app/deploy.sh", True), ("/etc/x/app.yaml", True),
     ("/opt/app/requirements.txt", True), ("/opt/app/client.py", False),
+    ("/opt/app/app/settings.py", True), ("/opt/app/settings/prod.py", True),
+    ("/opt/app/config.js", True), ("/opt/app/webpack.config.js", True),
+    ("/opt/app/config/database.rb", True), ("/opt/app/config_test.go", False),
+    ("/opt/app/reconfigure.py", False), ("/opt/app/.env.example", False),
     ("/opt/app/README", False), ("/opt/app/index.html", False),
     ("/opt/app/node_modules/x/y.json", False)])
 def test_addresses_count_in_settings_alone(image, path, counts):
