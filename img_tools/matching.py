@@ -294,7 +294,8 @@ def _holds(host: Host, row: Residue, entry: Entry) -> bool:
         with host.root.open(entry.path) as file:
             while looked < SEARCHED:
                 offset, piece = _piece(file.fileno(), offset)
-                if not piece or wanted.search(piece):
+                # Windows' editors put a mark in front, where no line would begin.
+                if not piece or wanted.search(piece.removeprefix(b"\xef\xbb\xbf")):
                     return bool(piece)
                 offset += len(piece)
                 looked += len(piece)

@@ -90,6 +90,13 @@ HELD = {  # content in which `holds` is found, by the beginning of the pattern
     "valkey.conf": "requirepass x\n", "datadog.yaml": "api_key: " + "0f" * 16 + "\n",
     "newrelic-infra.yml": "license_key: " + "0f" * 20 + "\n", "/swarm/state.json": '{"x": 1}',
     "docker-state.json": '{"x": 1}', "/swarm/certificates/x.key": "x",
+    "compose.yml": "DB_PASSWORD: s3cr3ts3cr3t\n", "docker-composex.yml": "DB_PASSWORD: s3cr3ts3cr3t\n", "compose.yaml": "DB_PASSWORD: s3cr3ts3cr3t\n",
+    "docker-composex.yaml": "DB_PASSWORD: s3cr3ts3cr3t\n",
+    **dict.fromkeys(("/etc/environment", "/etc/environment.d/x", "/etc/profile.d/x", "/etc/default/x",
+                     "/etc/sysconfig/x", ".bashrc", ".bash_profile", ".bash_login", ".bash_aliases",
+                     ".profile", ".zshrc", ".zshenv", ".zprofile"), "export A_TOKEN=s3cr3ts3cr3t\n"),
+    **dict.fromkeys(("/etc/systemd/system/x.service", "/etc/systemd/system/x.d/x.conf"),
+                    "[Service]\nEnvironment=A=b A_TOKEN=s3cr3ts3cr3t\n"),
     "core": b"\x7fELF\2\1\1" + bytes(9) + b"\4\0" + bytes(40),
 }
 

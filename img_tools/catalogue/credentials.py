@@ -142,10 +142,18 @@ _LIBRARIES = tuple(f"*/{name}/*" for name in (
     "node_modules", "site-packages", "dist-packages", "vendor", "gems"))
 _TEMPLATES = tuple(f"*.env*.{name}" for name in ("example", "sample", "dist", "template", "tpl"))
 _SITES = ("/var/www", "/srv", "/opt", "/usr/share/nginx/html", "/usr/local", "/home", "/root",
-          "/app")
-_ENV = (rb"(?im)^[ \t]*(?:export[ \t]+)?\w*(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|APP_KEY"
-        rb"|PRIVATE_KEY|ACCESS_KEY)\w*[ \t]*=[ \t]*[\"']?(?!null\b|none\b|true\b|false\b|your|"
-        rb"change|example|secret\b|password\b|xxx|todo|\$|<|\{|\*)[^\s\"'#$]{6,}")
+          "/app", "/data", "/var/local", "/var/opt")
+# Repeats are bounded: the text is hostile.
+_NAME = (rb"\w{0,80}(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|APP_KEY|PRIVATE_KEY|ACCESS_KEY)"
+         rb"\w{0,80}")
+_GIVEN = (rb"[ \t]{0,9}[\"']?(?!null\b|none\b|true\b|false\b|your|change|example|secret\b"
+          rb"|password\b|xxx|todo|\$|<|\{|\*)[^\s\"'#$]{6,}")
+_NO_PATH = rb"(?![ \t]{0,9}[\"']?(?:/|https?://|[`(]))"  # where it is, or a command that tells it
+_ENV = rb"(?im)^[ \t]*(?:export[ \t]+)?" + _NAME + rb"[ \t]{0,9}=" + _GIVEN
+_UNIT = (rb"(?im)^[ \t]*(?:export[ \t]+|Environment=[\"']?(?:\w+=\S*[ \t]+[\"']?){0,9})?"
+         + _NAME + b"=" + _NO_PATH + _GIVEN)
+_COMPOSE = (rb"(?im)^[ \t]*(?:-[ \t]+)?[\"']?" + _NAME + rb"[\"']?[ \t]{0,9}[=:]" + _NO_PATH
+            + _GIVEN)
 _DB = rb"(?m)^[ \t]*password" + _VALUE
 
 
@@ -172,6 +180,17 @@ _APPLICATIONS = (
             rb"DB_PASSWORD['\"]\s*,\s*['\"](?!password_here|your)[^'\"]"),
     *_sites("application-secret", "a secret of an application", (".env", ".env.*"), _ENV,
             keep=_TEMPLATES),
+    *_sites("application-secret", "a secret of an application",
+            ("docker-compose*.yml", "docker-compose*.yaml", "compose.yml", "compose.yaml"),
+            _COMPOSE),
+    *_system("application-secret", "a password or token that services or shells are given",
+             "/etc/environment", "/etc/environment.d/*", "/etc/profile.d/*", "/etc/default/*",
+             "/etc/sysconfig/*", "/etc/systemd/system/*.service", "/etc/systemd/system/*.d/*.conf",
+             holds=_UNIT, severity=Status.WARN,
+             advice="have a first-boot script set it in {path}"),
+    *_client("application-secret", "a password or token that shells are given", ".bashrc",
+             ".bash_profile", ".bash_login", ".bash_aliases", ".profile", ".zshrc", ".zshenv",
+             ".zprofile", holds=_UNIT, severity=Status.WARN),
     *_sites("application-secret", "the master key of a Rails application", ("master.key",),
             rb"\A[0-9a-f]{32}\s*\Z", Status.FAIL),
     *_sites("application-secret", "passwords of a web server, as hashes,", (".htpasswd",),

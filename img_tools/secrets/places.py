@@ -10,8 +10,8 @@ from img_tools.rootfs import RootFS
 
 # Where builds and vendors put files. Below /var: web sites, jobs, first-boot scripts.
 TOPS = ("/etc", "/home", "/root", "/opt", "/srv", "/usr/local", "/var/local", "/var/opt",
-        "/var/www", "/var/lib/cloud", "/var/spool/cron", "/usr/share/nginx/html", "/usr/lib/systemd/system",
-        "/lib/systemd/system")
+        "/var/www", "/var/lib/cloud", "/var/spool/cron", "/usr/share/nginx/html",
+        "/usr/lib/systemd/system", "/lib/systemd/system")
 
 # What else is in / is a vendor's (/app, /data), but for these: the distribution's programs, file
 # systems of the kernel, what is in memory, what is mounted, and what other checks empty.
