@@ -233,8 +233,9 @@ class _Reader:
         key = "allowed_repositories"
         for one in (found := self._strings(key, value, "addresses")):
             if not re.fullmatch(r"[a-z][a-z0-9+.-]*:/{0,3}[^\s@/][^\s@]*", one):
-                self._refuse(f"{key}: '{one}' is not the beginning of an address, such as "
-                             "https://download.docker.com/linux", self._line(one))
+                shown = re.sub("//.*@", "//...@", one)  # a password, perhaps
+                self._refuse(f"{key}: '{shown}' is not the beginning of an address, such as "
+                             "https://download.docker.com/linux, without a login", self._line(one))
         return found
 
     def _logs(self, value: object) -> tuple[str, ...]:

@@ -180,6 +180,28 @@ def test_a_policy_must_be_root_s_alone(written, tmp_path):
         load(path, CHECKS)
 
 
+def test_every_link_on_the_way_must_be_root_s(written, tmp_path):
+    """PATH -> LINK -> FILE: who owns LINK could turn it after it was looked at."""
+    written('disabled = ["logs"]\n')
+    build(tmp_path, {"/path.toml": Link("link"), "/link": Link("sub/../policy.toml"), "/sub": {}})
+    path = str(tmp_path / "path.toml")
+    assert load(path, CHECKS).disabled == ("logs",)
+    os.chmod(tmp_path / "sub", 0o777)
+    with pytest.raises(PolicyError, match=f"{tmp_path}/sub must belong to root"):
+        load(path, CHECKS)
+    os.chmod(tmp_path / "sub", 0o755)
+    os.lchown(tmp_path / "link", 1000, 1000)
+    with pytest.raises(PolicyError, match=f"{tmp_path}/link must belong to root"):
+        load(path, CHECKS)
+
+
+def test_an_address_with_a_password_is_refused_without_it(written):
+    with pytest.raises(PolicyError) as raised:
+        load(written('allowed_repositories = ["https://u:s3cr3t@x/y"]\n'), CHECKS)
+    assert "https://...@x/y" in str(raised.value)
+    assert "s3cr3t" not in str(raised.value)
+
+
 @pytest.mark.parametrize(("what", "words"), [
     ({}, "not a file"), (Fifo(), "not a file"), (Link("nowhere"), "No such file"),
     (Link("policy.toml"), "Too many levels|No such file|not a file"),
