@@ -147,7 +147,7 @@ _SITES = ("/var/www", "/srv", "/opt", "/usr/share/nginx/html", "/usr/local", "/h
 _NAME = (rb"\w{0,80}(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|APP_KEY|PRIVATE_KEY|ACCESS_KEY)"
          rb"\w{0,80}")
 _GIVEN = (rb"[ \t]{0,9}[\"']?(?!null\b|none\b|true\b|false\b|your|change|example|secret\b"
-          rb"|password\b|xxx|todo|\$|<|\{|\*)[^\s\"'#$]{6,}")
+          rb"|password\b|xxx|todo|\$|#|<|\{|\*)(?:[^\s\"'$]|\$(?![{(])){6}")
 _NO_PATH = rb"(?![ \t]{0,9}[\"']?(?:/|https?://|[`(]))"  # where it is, or a command that tells it
 _ENV = rb"(?im)^[ \t]*(?:export[ \t]+)?" + _NAME + rb"[ \t]{0,9}=" + _GIVEN
 _UNIT = (rb"(?im)^[ \t]*(?:export[ \t]+|Environment=[\"']?(?:\w+=\S*[ \t]+[\"']?){0,9})?"

@@ -122,6 +122,7 @@ def test_what_cloud_init_gives_to_every_clone_is_told_by_its_own_check(image):
     ("/var/www/app/.env.production", 'export API_KEY="%S"\n', "application-secret"),
     ("/home/ann/app/.env", "JWT_SECRET=%S\n", "application-secret"),
     ("/opt/app/.env", "\ufeffDB_PASSWORD=%S\r\n", "application-secret"),
+    ("/srv/app/.env", "DB_PASSWORD='x$y#%S'\n", "application-secret"),
     ("/data/app/.env", "DB_PASSWORD=%S\n", "application-secret"),
     ("/etc/environment", "A=b\nDB_PASSWORD=%S\n", "application-secret"),
     ("/etc/default/acme", 'API_TOKEN="%S"\n', "application-secret"),
@@ -180,6 +181,7 @@ def test_without_a_secret_it_is_no_credential(image, name, content):
 
 
 @pytest.mark.parametrize(("path", "content"), [
+    ("/opt/app/.env", "DB_PASSWORD= # the password of the database\nA_TOKEN=ab${TOKEN}\n"),
     ("/opt/app/.env", "TOKEN" * 60_000), ("/etc/environment", "TOKEN" * 60_000),
     ("/etc/systemd/system/x.service", "Environment=" + "a=b " * 60_000),
     ("/etc/systemd/system/x.service", "Environment=TOKEN_FILE=/run/secrets/x A_TOKEN=%i\n"),
