@@ -2,8 +2,9 @@
 
 Looks in every home, /root and /etc/skel too, for what clients log in with: clouds, registries,
 package indexes, git servers, clusters, assistants, .netrc, GPG's private keys; in /etc for logins
-to Kubernetes, keys of Let's Encrypt and VPNs, passwords of networks; and in sites and applications
-for wp-config.php, .env, .htpasswd, Rails' master.key and Terraform's state. A file counts when it
+to Kubernetes, keys of Let's Encrypt and VPNs, passwords of networks; in sites and applications for
+wp-config.php, .env, compose files, .htpasswd, Rails' master.key and Terraform's state; and for what
+units, /etc/environment, /etc/default and startup files of shells hand on. A file counts when it
 holds a secret, and its content is never shown. What may be the image's own, such as the password of
 its database, is a warning: every clone would have the same. docs/residues.md lists every path.
 

@@ -45,7 +45,7 @@ _LIBRARY = re.compile(
     r"|registry/src|lib/python[0-9.]+|lib/ruby|perl5?|go/src|jvm)/(.*)", re.DOTALL)
 _EXAMPLES = re.compile(
     r"(?:^|/)(?:_*tests?_*|testing|testdata|test[-_]\w+|spec|specs|_*fixtures?_*|_*mocks?_*"
-    r"|examples?|samples?|docs?|demos?|man|benchmarks?)/"
+    r"|testcerts?|testkeys?|\w+_vectors|examples?|samples?|docs?|demos?|man|benchmarks?)/"
     r"|(?:^|/)(?:test_[^/]*|[^/]*[._-](?:test|tests|spec)\.\w+|[^/]*\.(?:md|rst|html?|markdown))$",
     re.IGNORECASE)
 

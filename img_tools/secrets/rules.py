@@ -210,6 +210,8 @@ _NO_PASSWORD = re.compile(
 
 def is_placeholder(rule: Rule, text: bytes) -> bool:
     """True when TEXT, which RULE found, is no secret but stands for one."""
-    if rule.code == PASSWORD_IN_URL and _NO_PASSWORD.search(text):
-        return True
+    if rule.code == PASSWORD_IN_URL:
+        if _NO_PASSWORD.search(text):
+            return True
+        text = text.rpartition(b":")[2]  # who logs in may be called as he will
     return rule.code != PRIVATE_KEY and _PLACEHOLDER.search(text) is not None

@@ -131,7 +131,13 @@ def test_a_remote_with_a_password(image, path):
     assert "s3cr3tw0rd" not in repr(finding)
 
 
+@pytest.mark.parametrize("user", ["example_app", "yourcompany", "u"])
+def test_a_password_of_any_user(image, user):
+    assert len(found(image, {"/etc/x.conf": f"a=postgres://{user}:Tr0ub4dor@db/x\n"})) == 1
+
+
 @pytest.mark.parametrize("text", [
+    "https://you:yourpassword@db/",
     "AKIAIOSFODNN7EXAMPLE", "ghp_" + "x" * 36, "ghp_short", "x" + GITHUB, "ghp_" + ALNUM[:30],
     "dop_v1_" + "G" * 64, "sk_live_your" + ALNUM[:24], "https://user:password@host/",
     "https://user:$PASSWORD@db/", "https://${USER}:${PASSWORD}@db/", "https://u:{{ x }}@db/",
@@ -145,6 +151,8 @@ def test_what_only_looks_like_one(image, text):
 @pytest.mark.parametrize(("path", "public"), [
     ("/opt/app/node_modules/lib/test/fixture.json", True),
     ("/usr/local/lib/python3.11/dist-packages/lib/tests/data.py", True),
+    ("/srv/venv/lib/python3.11/site-packages/cryptography_vectors/asymmetric/x.pem", True),
+    ("/usr/local/go/src/net/http/internal/testcert/testcert.go", True),
     ("/opt/app/node_modules/lib/README.md", True), ("/root/test/fixture.json", False),
     ("/opt/app/node_modules/lib/index.js", False), ("/srv/docs/x.md", False)])
 def test_examples_of_installed_libraries_are_public(image, path, public):
