@@ -139,7 +139,7 @@ class Apt:
         unsigned = ("trusted=yes" if source.trusted else
                     "allow-insecure=yes" if source.insecure else setting)
         return Repository(
-            source.path, source.line, source.site, source.suite,
+            source.path, source.line, source.site, apt_sources.redact(source.suite),
             origin=(release.origin or None) if release else None,
             official=self._os.official(source, release, self._root),
             security=self._os.security(source, release) and source.has_main(self._arch),

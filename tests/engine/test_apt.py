@@ -245,6 +245,13 @@ def test_no_password_of_a_uri_is_shown() -> None:
     assert site("https://user:s3/cr@x.example/a") != "https://x.example/a"  # not a valid URI
 
 
+def test_no_password_of_a_damaged_line_is_shown(apt: Make) -> None:
+    """Without its closing bracket the address stands where the suite should."""
+    line = "deb [signed-by=/x.gpg https://user:s3cret@x.example/a stable main\n"
+    backend, _ = apt({"/etc/apt/sources.list": MAIN + line})
+    assert [source.suite for source in backend.repositories][1] == "https://x.example/a"
+
+
 # -- what is a security archive ------------------------------------------------------------------
 
 
