@@ -11,6 +11,7 @@ import traceback
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from img_tools.host import Host
@@ -207,6 +208,18 @@ class _Board:
                         f"took longer than {timeout:g} s (--timeout)") for plugin in late]
 
 
+def _placed(host: Host, finding: Finding) -> Finding:
+    """FINDING whose remedy says so when it is for a shell inside the image.
+
+    Typed where the image is only mounted, `userdel` would hit the machine that builds it; the
+    parentheses have a shell refuse the line as it stands. `img-clean` has its own --root.
+    """
+    fix = finding.remediation
+    if not fix or fix.startswith("img-clean ") or host.live:
+        return finding
+    return replace(finding, remediation=f"(inside {host.root.top}) {fix}")
+
+
 def evaluate(host: Host, plugin: Plugin, judge: Judge = _as_found) -> Result:
     """Run one check. Whatever goes wrong is an `error`, never a `pass` (row B2).
 
@@ -221,7 +234,7 @@ def evaluate(host: Host, plugin: Plugin, judge: Judge = _as_found) -> Result:
             if isinstance(said, Note):
                 notes.append(printable(said.text))
             elif isinstance(said, Finding):
-                findings.append(judge(plugin.id, said.sanitised()))
+                findings.append(judge(plugin.id, _placed(host, said).sanitised()))
             else:
                 raise TypeError(f"yielded {type(said).__name__}, not a Finding")
     except Skip as skip:

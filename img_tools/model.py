@@ -308,13 +308,14 @@ class Report:
     def verdict(self) -> Status:
         """The worst of all results: fail, error, warn or pass.
 
-        A FAIL is certain whatever else could not be decided, so it outranks an error.
+        A FAIL is certain whatever else could not be decided, so it outranks an error. Where no
+        check applies nothing was judged, which is no pass either.
         """
         seen = {result.status for result in self.results}
         for status in (Status.FAIL, Status.ERROR, Status.WARN):
             if status in seen:
                 return status
-        return Status.PASS
+        return Status.PASS if Status.PASS in seen else Status.ERROR
 
     @property
     def exit_code(self) -> int:

@@ -98,7 +98,9 @@ def _rest(sample: _Sample) -> Finding:
 def _fix(host: Host, match: Match) -> str:
     row, path = match.residue, match.entry.path
     if match.outside:
-        return f"{path} is outside of the home it is reached from: look at it and remove it by hand"
+        by_hand = ("look at it and remove it by hand" if match.link is None else
+                   f"it may be something else's; the link goes with rm {shlex.quote(match.link)}")
+        return f"{path} is outside of the home it is reached from: {by_hand}"
     if row.treat is Treat.REPORT:
         return row.advice.replace("{path}", shlex.quote(path))
     return host.clean_command(row.topic)

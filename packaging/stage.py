@@ -46,10 +46,11 @@ POLICY = """\
 #justification = "part of the product (who answers for it)"
 #expires = 2027-01-31
 """
-DOCS = ("policy", "report", "residues", "writing-a-check")
+DOCS = ("erase", "from-droplet-to-submission", "parity", "policy", "report", "residues", "secrets",
+        "writing-a-check")
 EXAMPLES = {
     "img-check": (
-        ("img-check -o report.html", "Check the running system; a page for reviewers beside it."),
+        ("img-check -o /run/report.html", "Check the running system; a page for reviewers, too."),
         ("img-check --root /mnt/image --only ssh-keys,passwords",
          "Two checks, on a mounted image."),
         ("img-check --format junit -o report.md --fail-on warn",

@@ -104,6 +104,8 @@ def command(
     chosen = common.choose_plugins(plugins, only, skip, "img-clean")
     if yes and dry_run:
         raise click.UsageError("--yes and --dry-run exclude each other")
+    if dry_run and check_after:
+        raise click.UsageError("--dry-run changes nothing that --check could judge: run img-check")
     for name, wanted in (("--poweroff", poweroff), ("--self-remove", self_remove)):
         if wanted and os.path.realpath(root) != "/":
             raise click.UsageError(f"{name} is for the running system, not for --root")

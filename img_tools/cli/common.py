@@ -25,7 +25,13 @@ SUFFIXES = {".txt": "text", ".json": "json", ".xml": "junit", ".md": "markdown",
 
 
 def ids(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Callback of an option that takes ids, repeated or separated by commas."""
+    """Callback of an option that takes ids, repeated or separated by commas.
+
+    An empty one is an error: `--only "$UNSET"` must not mean everything.
+    """
+    for value in values:
+        if not value.strip(", "):
+            raise click.BadParameter("names nothing", ctx, param)
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
@@ -137,7 +143,8 @@ def demand(
         if os.path.isdir(path):
             raise click.UsageError(f"-o {path}: is a directory")
     if not root or not os.path.isdir(os.path.join(root, "etc")):
-        raise click.UsageError(f"--root {root}: not the root of an image (it has no etc/)")
+        why = "it has no etc/" if os.path.isdir(root) else "no such directory"
+        raise click.UsageError(f"--root {root}: not the root of an image ({why})")
     if os.geteuid() != 0:
         again = shlex.join([command, *sys.argv[1:]])
         raise click.UsageError("must run as root, or it would not see what others may not read: "

@@ -29,6 +29,9 @@ def render(report: Report) -> str:
         SubElement(properties, "property", name=name, value=value)
     for result in report.results:
         _case(suite, result, report.fail_on_warn)
+    if _nothing_applies(report):
+        case = SubElement(suite, "testcase", classname="img-check", name="verdict", time="0.000")
+        SubElement(case, "error", type="undecided", message=words.verdict(report))
     ElementTree.indent(suites)
     body = ElementTree.tostring(suites, "us-ascii").decode()
     return f'<?xml version="1.0" encoding="us-ascii"?>\n{body}\n'
@@ -36,9 +39,15 @@ def render(report: Report) -> str:
 
 def _totals(report: Report) -> dict[str, str]:
     failed = sum(_fails(result, report.fail_on_warn) for result in report.results)
-    return {"tests": str(len(report.results)), "failures": str(failed),
-            "errors": str(report.counts["error"]), "skipped": str(report.counts["skip"]),
+    nothing = _nothing_applies(report)
+    return {"tests": str(len(report.results) + nothing), "failures": str(failed),
+            "errors": str(report.counts["error"] + nothing), "skipped": str(report.counts["skip"]),
             "time": f"{report.run.duration:.3f}"}
+
+
+def _nothing_applies(report: Report) -> bool:
+    """True when it is undecided although no single check is."""
+    return report.verdict is Status.ERROR and not report.counts["error"]
 
 
 def _fails(result: Result, fail_on_warn: bool) -> bool:

@@ -19,6 +19,8 @@ def verdict(report: Report) -> str:
     match report.verdict:
         case Status.FAIL:
             return f"FAIL: do not publish this image: {worst}"
+        case Status.ERROR if not worst:
+            return "UNDECIDED: no check that was asked for applies to this image."
         case Status.ERROR:
             return f"UNDECIDED: nothing failed, but these could not be carried out: {worst}"
         case Status.WARN if report.fail_on_warn:
@@ -28,8 +30,6 @@ def verdict(report: Report) -> str:
                     f"{worst}")
         case Status.WARN:
             return f"PASS with warnings{but}, of the checks that were asked for: {worst}"
-        case _ if not report.counts["pass"]:
-            return "Nothing can be said: no check applies to this image."
         case _ if whole:
             return f"PASS{but}: this image may be published."
         case _:
@@ -37,10 +37,8 @@ def verdict(report: Report) -> str:
 
 
 def outcome(report: Report) -> Status:
-    """The verdict as `--fail-on warn` has it; SKIP where no check applies."""
-    if report.exit_code == 1:
-        return Status.FAIL
-    return Status.SKIP if not report.counts["total"] - report.counts["skip"] else report.verdict
+    """The verdict as `--fail-on warn` has it."""
+    return Status.FAIL if report.exit_code == 1 else report.verdict
 
 
 def number(count: int, noun: str) -> str:
@@ -58,7 +56,7 @@ def counts(report: Report) -> str:
 def notes(report: Report) -> Iterator[str]:
     """What a reader must know to trust the verdict, a sentence each."""
     if report.platform.index_time:
-        yield f"Updates were judged by package indexes of {report.platform.index_time}."
+        yield f"Updates were judged by package indexes published {report.platform.index_time}."
     if report.run.policy:
         yield f"Judged with the policy file {report.run.policy}."
     if left_out := report.run.left_out:

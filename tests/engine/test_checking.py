@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,7 +129,8 @@ def test_findings_come_worst_first_and_by_path():
 def test_every_text_of_a_finding_is_made_printable():
     nasty = "\x1b]0;owned\x07\udcff\n"
     shown = r"\x1b]0;owned\x07\xff\x0a"
-    result = evaluate(None, plugin(yields(fail(
+    live: Any = SimpleNamespace(live=True)
+    result = evaluate(live, plugin(yields(fail(
         "bad", nasty, path=nasty, account=nasty, package=PackageRef(nasty, nasty, nasty),
         evidence={nasty: nasty, "number": 7, "none": None, "odd": [nasty]}, fix=nasty))))
     (finding,) = result.findings
@@ -138,6 +140,17 @@ def test_every_text_of_a_finding_is_made_printable():
     assert finding.evidence["number"] == 7
     assert finding.evidence["none"] is None
     assert str(finding.evidence["odd"]).isprintable()
+
+
+def test_a_remedy_for_inside_a_mounted_image_says_so(image):
+    """Typed where it is mounted, userdel would hit the machine that builds the image."""
+    host = image()
+    own = f"img-clean --root {host.root.top} --yes --only logs"
+    fixes = ["userdel -r jo", own, None]
+    result = evaluate(host, plugin(yields(*(
+        fail("bad", "x", path=f"/{number}", fix=fix) for number, fix in enumerate(fixes)))))
+    assert [one.remediation for one in result.findings] == [
+        f"(inside {host.root.top}) userdel -r jo", own, None]
 
 
 @pytest.mark.parametrize("raised", [Skip("\x1b[2J"), Undecided("\x1b[2J"), ValueError("\x1b[2J")])

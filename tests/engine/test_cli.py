@@ -154,6 +154,8 @@ def test_the_system_s_own_words_are_never_run(run, place):
     (["--root", "/nonesuch"], "--root /nonesuch: not the root of an image"),
     (["--root", "/proc"], "--root /proc: not the root of an image"),
     (["--root", ""], "not the root of an image"),
+    (["--only", ""], "names nothing"), (["--only", " ,"], "names nothing"),
+    (["--skip", ""], "names nothing"),
     (["--plugin-dir", "/nonesuch"], "/nonesuch: no such directory of plugins"),
     (["--timeout", "0"], "'--timeout'"),
     (["--timeout", "nan"], "'--timeout'"),

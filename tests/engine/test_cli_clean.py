@@ -91,6 +91,8 @@ def test_exit_codes_and_one_document_on_stdout(arguments, place, only, more, cod
     ("one", ["--skip", "one"], "no cleaner is left"),
     ("one", ["--yes", "--poweroff"], "--poweroff is for the running system"),
     ("one", ["--root", "/nonesuch"], "not the root of an image"),
+    ("one", ["--only", ""], "names nothing"),  # --only "$UNSET" must not clean everything
+    ("one", ["--dry-run", "--check"], "run img-check"),
     ("one", ["-o", "x.pdf"], "name it .txt or .json"),
 ])
 def test_bad_usage_is_one_line_and_2(arguments, place, only, more, words):

@@ -22,7 +22,7 @@ LINES = {
     "25 20 0:31 / /mnt/n rw - nfs4 server:/x rw": (None, "on a server"),
     "26 20 0:32 / /var/lib/o rw - overlay overlay rw,upperdir=/u": (
         None, "it lies in directories of another file system"),
-    "27 20 0:33 / /proc rw - proc proc rw": (None, None),
+    "27 20 0:33 / /proc rw - proc proc rw": (None, "in memory"),
     "28 20 8:4 /sub /srv rw - ext4 /dev/sdc rw": (None, "only a part of it is mounted here"),
     "29 20 0:34 / /mnt/f rw - fuse.x x rw": (None, "it does not tell which disk it is on"),
     "30 20 0:35 / /z rw - btrfs /dev/sdd rw": ("/z", None),

@@ -156,8 +156,8 @@ def test_an_address_is_a_link_only_in_a_reference():
 
 
 def test_without_a_check_that_applies_nothing_is_green():
-    assert '<h1 class="text skip">Nothing can be said' in html.render(report(SKIPPED))
-    assert markdown.render(report(SKIPPED)).startswith("## ➖ Nothing can be said")
+    assert '<h1 class="text error">UNDECIDED: no check' in html.render(report(SKIPPED))
+    assert markdown.render(report(SKIPPED)).startswith("## ❓ UNDECIDED: no check")
 
 
 def test_a_page_for_those_who_do_not_see_it():

@@ -31,7 +31,7 @@ def test_the_schema_is_a_schema():
 
 
 @pytest.mark.parametrize(("results", "verdict", "code"), [
-    ([], "pass", 0), ([PASSED], "pass", 0), ([SKIPPED], "pass", 0), ([WARNED], "warn", 0),
+    ([], "error", 3), ([PASSED], "pass", 0), ([SKIPPED], "error", 3), ([WARNED], "warn", 0),
     ([BROKEN, WARNED], "error", 3), ([PASSED, BROKEN, FAILED], "fail", 1),
 ])
 def test_every_status_makes_a_valid_report(results, verdict, code):

@@ -37,7 +37,7 @@ FAIL  five
       -> apt-get update && apt-get dist-upgrade
 
 1 fail, 1 error, 1 warn, 1 skip, 1 pass  (1.3 s)
-Updates were judged by package indexes of 2026-01-02T00:00:00Z.
+Updates were judged by package indexes published 2026-01-02T00:00:00Z.
 FAIL: do not publish this image: five
 """
 
@@ -98,7 +98,7 @@ def last(made: Report) -> str:
     ([PASSED, WARNED], {},
      "PASS with warnings: this image may be published; reviewers may ask: three"),
     ([WARNED], {"fail_on_warn": True}, "FAIL: warnings count as failures (--fail-on warn): three"),
-    ([SKIPPED], {}, "Nothing can be said: no check applies to this image."),
+    ([SKIPPED], {}, "UNDECIDED: no check that was asked for applies to this image."),
     ([BROKEN, WARNED], {},
      "UNDECIDED: nothing failed, but these could not be carried out: four"),
     ([BROKEN, FAILED], {}, "FAIL: do not publish this image: five"),
