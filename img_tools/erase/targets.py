@@ -144,10 +144,11 @@ def _inside(place: str, top: str) -> str:
 def _swap() -> Iterator[Target]:
     """Areas of swap that are in use, those in memory left out.
 
-    A container is shown the swap of its host: it has a PID namespace that is not the first.
+    A container and a chroot are shown the swap of their host. A container has a PID namespace that
+    is not the first.
     """
     try:
-        if os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE:
+        if os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE or _in_chroot():
             return
         with open("/proc/swaps") as file:
             lines = file.read().splitlines()[1:]
@@ -155,6 +156,19 @@ def _swap() -> Iterator[Target]:
         return
     for line in lines:
         name, _, kilobytes = line.split()[:3]
-        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)
+        path = unescaped(name)
         if not os.path.basename(path).startswith("zram"):
             yield Target(path, path, "", "swap", int(kilobytes) * 1024)
+
+
+def _in_chroot() -> bool:
+    """Whether our root is not that of process 1; False where we may not look at that."""
+    try:
+        return not os.path.samestat(os.stat("/proc/1/root"), os.stat("/"))
+    except PermissionError:
+        return False
+
+
+def unescaped(name: str) -> str:
+    """NAME of /proc/swaps without its octal escapes."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)

@@ -22,7 +22,7 @@ LINES = {
     "25 20 0:31 / /mnt/n rw - nfs4 server:/x rw": (None, "on a server"),
     "26 20 0:32 / /var/lib/o rw - overlay overlay rw,upperdir=/u": (
         None, "it lies in directories of another file system"),
-    "27 20 0:33 / /proc rw - proc proc rw": (None, None),
+    "27 20 0:33 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw": (None, None),
     "28 20 8:4 /sub /srv rw - ext4 /dev/sdc rw": (None, "only a part of it is mounted here"),
     "29 20 0:34 / /mnt/f rw - fuse.x x rw": (None, "it does not tell which disk it is on"),
     "30 20 0:35 / /z rw - btrfs /dev/sdd rw": ("/z", None),
@@ -75,6 +75,28 @@ def test_notes_name_what_is_left_out_but_not_what_is_in_memory(found):
     lines = [line for line in LINES if line.startswith(("24", "25"))]
     assert list(found("/", ROOT, *lines).notes) == [
         "free space is not erased in /mnt/n (nfs4: on a server)"]
+
+
+@pytest.mark.parametrize(("root", "expected"), [
+    ("/", ["/dev/vdb", "/a b"]), ("/proc", []), (None, ["/dev/vdb", "/a b"])])
+def test_a_chroot_does_not_switch_off_the_swap_of_its_host(monkeypatch, tmp_path, root, expected):
+    swaps = tmp_path / "swaps"
+    swaps.write_text("Filename Type Size Used Priority\n/dev/vdb partition 100 0 -2\n"
+                     "/a\\040b file 100 0 -3\n/dev/zram0 partition 100 0 100\n")
+    monkeypatch.setattr("builtins.open", lambda path, real=open: real(
+        swaps if path == "/proc/swaps" else path))
+    monkeypatch.setattr(targets, "_FIRST_PID_NAMESPACE", os.stat("/proc/self/ns/pid").st_ino)
+    real = os.stat
+
+    def stat(path):
+        if path != "/proc/1/root":
+            return real(path)
+        if root is None:
+            raise PermissionError
+        return real(root)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert [target.place for target in targets._swap()] == expected
 
 
 # -- ranges ----------------------------------------------------------------------------------------
