@@ -9,7 +9,8 @@ import pytest
 from img_tools import mounts
 from img_tools.actions import Erase, Erased, Outcome, Step
 from img_tools.cli import gauge, main
-from img_tools.erase import device, targets
+from img_tools.erase import claim, device, targets, xfs
+from img_tools.erase.ioctls import Extent
 from img_tools.erase.ranges import Ranges, Written, merged
 from img_tools.report import clean
 
@@ -199,6 +200,51 @@ def test_a_wish_to_stop_ends_all_work():
     with pytest.raises(device.Interrupted):
         device.in_parallel(lambda: lambda item: None, iter(range(10)),
                            device.Watch(stop=lambda: True))
+
+
+# -- claims ----------------------------------------------------------------------------------------
+
+
+def test_all_that_is_claimed_is_given_back_though_one_file_fails(tmp_path, monkeypatch):
+    """A disk error may come at any time, and what is held then would be held until we end."""
+    class Files:
+        def file(self):
+            return os.open(tmp_path, os.O_TMPFILE | os.O_RDWR, 0o600)
+
+    def broken(fd):
+        flushed.append(fd)
+        raise OSError("disk error")
+
+    held, flushed = claim.Filled(Files(), device.Watch()), []
+    monkeypatch.setattr(held, "_flush", broken)
+    with pytest.raises(OSError, match="disk error"), held:
+        held.turn()
+        held.turn()
+    assert len(flushed) == 3
+    for fd in flushed:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+
+
+def test_thousands_of_pieces_of_xfs_are_exchanged_in_no_time(monkeypatch):
+    """Each once, each with one of the same group; all pairs of them would take hours."""
+    group, swapped = 1 << 34, []
+    held = [xfs._Piece(3, 1 << 40, Extent(number << 21, number << 21, (1 + number % 3) << 19))
+            for number in range(20_000)]
+    monkeypatch.setattr(xfs._Round, "_swap", lambda self, *pieces: swapped.append(pieces))
+    asked = []
+    able = xfs._Round._able
+    monkeypatch.setattr(xfs._Round, "_able", lambda self, number, third=False: (
+        asked.append(number), able(self, number, third=third))[1])
+    xfs._Round(None, group, held).run(
+        [((number << 21) + (3 << 19), (number << 21) + (3 << 19) + 8192)
+         for number in range(0, 20_000, 2)])
+    assert len(asked) < 20 * len(held)
+    assert len(swapped) > 1000
+    used = [piece for one, other, _, _ in swapped for piece in {one, other}]
+    assert len(used) == len(set(used))
+    assert all(one.extent.place // group == other.extent.place // group
+               for one, other, _, _ in swapped)
 
 
 # -- what is told ----------------------------------------------------------------------------------
