@@ -19,6 +19,7 @@ _EXTENT_TREE, _CHUNK_TREE = 2, 3
 _CHUNKS = 256  # the object id of all chunks
 _EXTENT_ITEM, _METADATA_ITEM, _CHUNK_ITEM = 168, 169, 228
 _DATA, _METADATA, _DUP, _PROFILES = 0x1, 0x4, 0x20, 0x7F8  # single has no bit
+_UUID = (64 << 10) + 267, 16  # that of the device: dev_item.uuid of struct btrfs_super_block
 _PATIENCE = 6
 _FIRST = 1 << 20  # bytes at the start that are never allocated
 _COPIES = tuple((place, place + (64 << 10)) for place in (64 << 20, 256 << 30))  # superblocks
@@ -37,9 +38,18 @@ class _Stripe:
 class BtrfsVolume(Volume):
     """See Volume. Without RAID; several devices have no extents that could be told."""
 
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        try:
+            if self.device.read(*_UUID) != self._uuid:
+                raise Unsafe(f"/dev/{self.device.name} is not the disk it is on")
+        except BaseException:
+            self.close()
+            raise
+
     def _number(self) -> int:
         self._devices, self.node = ioctls.btrfs_about(self.fd)
-        path = ioctls.btrfs_device(self.fd)
+        path, self._uuid = ioctls.btrfs_device(self.fd)
         self._stripes: list[_Stripe] = []
         return os.stat(path).st_rdev
 
@@ -145,7 +155,8 @@ class OldNodes:
         superblock = volume.device.read(64 << 10, 4096)
         self._id = superblock[32:48]
         (self._now,) = struct.unpack_from("<Q", superblock, 72)
-        self._places = volume.device.scan(volume.metadata(), volume.node, watch).dirty
+        self._places = volume.device.scan(
+            volume.metadata(), volume.node, Watch(watch.stop)).dirty
         self._asked = -1
         # More has no use: some are not used again for long.
         self.most = max(3 * self._places.size, 64 << 20)

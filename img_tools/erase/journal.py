@@ -32,7 +32,8 @@ def overwrite(volume: Volume, watch: Watch) -> str | None:
             nodes = OldNodes(volume, watch)
             return None if nodes.is_round(0) else _churn(volume, watch, nodes)
         if volume.kind.startswith("ext") and not _can_zero(volume):
-            size = Superblock(volume.device).journal
+            with Superblock(volume.device) as disk:
+                size = disk.journal
             return _churn(volume, watch, _Journal(size)) if size else None
     except OSError:
         return LEFT

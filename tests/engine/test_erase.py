@@ -26,6 +26,8 @@ LINES = {
     "27 20 0:33 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw": (None, None),
     "28 20 8:4 /sub /srv rw - ext4 /dev/sdc rw": (None, "only a part of it is mounted here"),
     "29 20 0:34 / /mnt/f rw - fuse.x x rw": (None, "it does not tell which disk it is on"),
+    "32 20 8:6 / /mnt/w rw - fuseblk /dev/sdf rw": (None, "it does not tell which disk it is on"),
+    "31 20 7:0 / /snap/x ro - squashfs /dev/loop0 ro": (None, None),
     "30 20 0:35 / /z rw - btrfs /dev/sdd rw": ("/z", None),
 }
 
@@ -38,6 +40,7 @@ def found(monkeypatch):
         monkeypatch.setattr(mounts, "read", lambda: read)
         monkeypatch.setattr(targets, "_is_whole", lambda mount: mount.root == "/")
         monkeypatch.setattr(targets, "_swap", lambda: iter(()))
+        monkeypatch.setattr(targets, "_in_container", lambda: False)
         about = os.statvfs("/")
         monkeypatch.setattr(os, "statvfs", lambda path: about)
         return targets.find(top)
@@ -76,6 +79,26 @@ def test_notes_name_what_is_left_out_but_not_what_is_in_memory(found):
     lines = [line for line in LINES if line.startswith(("24", "25"))]
     assert list(found("/", ROOT, *lines).notes) == [
         "free space is not erased in /mnt/n (nfs4: on a server)"]
+
+
+def test_what_lies_in_a_file_comes_before_the_file_system_of_that_file(found):
+    """Or what is discarded there makes free what had been erased here."""
+    storage = found("/", ROOT, "21 20 7:3 / /srv/x rw - ext4 /dev/loop3 rw",
+                    "22 20 8:2 / /boot rw - ext4 /dev/sda2 rw")
+    assert [one.path for one in storage.targets] == ["/srv/x", "/", "/boot"]
+
+
+def test_the_disk_of_a_container_is_its_hosts_but_an_image_mounted_there_is_erased(
+    found, monkeypatch
+):
+    assert found("/", ROOT).targets
+    monkeypatch.setattr(targets, "_in_container", lambda: True)
+    (left,) = targets.find("/").left_out
+    assert (left.path, left.why) == ("/", "this is a container, and the disk its host's")
+    assert targets.find("/").targets == ()
+    mounts_seen = tuple(mounts._parsed([ROOT.encode(), b"30 20 7:1 / /mnt/i rw - ext4 /dev/l rw"]))
+    monkeypatch.setattr(mounts, "read", lambda: mounts_seen)
+    assert [one.path for one in targets.find("/mnt/i").targets] == ["/"]
 
 
 @pytest.mark.parametrize(("root", "expected"), [
@@ -217,9 +240,10 @@ def test_all_that_is_claimed_is_given_back_though_one_file_fails(tmp_path, monke
 
     held, flushed = claim.Filled(Files(), device.Watch()), []
     monkeypatch.setattr(held, "_flush", broken)
+    held.turn()
+    held.turn()
     with pytest.raises(OSError, match="disk error"), held:
-        held.turn()
-        held.turn()
+        pass
     assert len(flushed) == 3
     for fd in flushed:
         with pytest.raises(OSError, match="Bad file descriptor"):
@@ -256,6 +280,17 @@ def said(monkeypatch):
     lines = []
     monkeypatch.setattr(main, "say", lambda text, newline=True: lines.append(text))
     return lines
+
+
+def test_without_a_terminal_a_slow_disk_is_told_of_each_minute(monkeypatch):
+    """What runs a build may end it when it hears nothing for long."""
+    lines, now = [], 0.0
+    monkeypatch.setattr(gauge.time, "monotonic", lambda: now)
+    told = gauge.Gauge(lines.append, quiet=False)
+    for now in range(0, 301, 20):
+        told("/", "reading", now * 1_000_000, 1_000_000_000_000)
+    assert [line.split(", ")[-1] for line in lines] == [
+        f"{(1_000_000 - now):.0f} s left" for now in (60, 120, 180, 240, 300)]
 
 
 def test_without_a_terminal_there_is_a_line_each_tenth(said):
