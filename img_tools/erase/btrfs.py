@@ -126,10 +126,10 @@ class BtrfsVolume(Volume):
     def on_device(self, extent: Extent) -> Iterator[Extent]:
         """See Volume: once for each copy."""
         pieces = list(self._pieces(extent))
-        if not pieces:  # in a chunk that is new
+        if _covered(pieces) < extent.length:  # all of it or its end is in a chunk that is new
             self._load()
             pieces = list(self._pieces(extent))
-        if sum(piece.length for piece in pieces) < extent.length:
+        if _covered(pieces) < extent.length:
             raise Unsafe("an extent is in no chunk")
         yield from pieces
 
@@ -174,6 +174,11 @@ class OldNodes:
         header = self._volume.device.read(place, 101)
         (written,) = struct.unpack_from("<Q", header, 80)
         return any(header) and (header[32:48] != self._id or written <= self._now)
+
+
+def _covered(pieces: list[Extent]) -> int:
+    """Bytes of a file that PIECES hold, each perhaps twice."""
+    return sum(length for _, length in {(piece.offset, piece.length) for piece in pieces})
 
 
 def _without_copies(start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ import pytest
 from img_tools import mounts
 from img_tools.actions import Erase, Erased, Outcome, Step
 from img_tools.cli import gauge, main
-from img_tools.erase import claim, device, targets, xfs
+from img_tools.erase import btrfs, claim, device, targets, xfs
 from img_tools.erase.ioctls import Extent
 from img_tools.erase.ranges import Ranges, Written, merged
 from img_tools.report import clean
@@ -223,6 +223,20 @@ def test_a_wish_to_stop_ends_all_work():
     with pytest.raises(device.Interrupted):
         device.in_parallel(lambda: lambda item: None, iter(range(10)),
                            device.Watch(stop=lambda: True))
+
+
+# -- btrfs -----------------------------------------------------------------------------------------
+
+
+def test_an_extent_of_btrfs_may_end_in_a_chunk_that_is_new(monkeypatch):
+    """Or all of the free space would be filled; and of a chunk that is there twice both count."""
+    volume = object.__new__(btrfs.BtrfsVolume)
+    old = [btrfs._Stripe(place, 1000, 500, 1) for place in (5000, 7000)]
+    new = [btrfs._Stripe(place, 1500, 500, 1) for place in (9000, 11000)]
+    volume._stripes = list(old)
+    monkeypatch.setattr(volume, "_load", lambda: volume._stripes.extend(new), raising=False)
+    assert sorted(volume.on_device(Extent(0, 1400, 200))) == [
+        (0, 5400, 100), (0, 7400, 100), (100, 9000, 100), (100, 11000, 100)]
 
 
 # -- claims ----------------------------------------------------------------------------------------
