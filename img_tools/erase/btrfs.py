@@ -166,9 +166,18 @@ class OldNodes:
         self._asked += 1
         if self._asked % _PATIENCE:
             return False
-        return not any(self._is_old(place) for start, end in self._volume.metadata()
-                       for low, high in self._places.within(start, end)
-                       for place in range(low, high, self._volume.node))
+        return not any(self._old())
+
+    @property
+    def are_few(self) -> bool:
+        """Whether all but one in a hundred are used again."""
+        return 100 * sum(1 for _ in self._old()) * self._volume.node <= self._places.size
+
+    def _old(self) -> Iterator[int]:
+        """Places, never 0, of those that are left."""
+        return (place for start, end in self._volume.metadata()
+                for low, high in self._places.within(start, end)
+                for place in range(low, high, self._volume.node) if self._is_old(place))
 
     def _is_old(self, place: int) -> bool:
         header = self._volume.device.read(place, 101)

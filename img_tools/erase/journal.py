@@ -114,7 +114,7 @@ def _churn(volume: Volume, watch: Watch, log: _XfsLog | _Journal | OldNodes) -> 
                 return OVERWRITTEN
             if written > log.most:
                 break
-    return PARTLY if isinstance(log, OldNodes) else LEFT
+    return PARTLY if isinstance(log, OldNodes) and log.are_few else LEFT
 
 
 def _file(volume: Volume, files: contextlib.ExitStack) -> int:
