@@ -1,4 +1,4 @@
-"""How far erasing is: on a terminal one line that moves, elsewhere a line each tenth."""
+"""How far erasing is: on a terminal one line that moves, elsewhere a line each tenth or minute."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from img_tools.cli import main as shared
 
 MB = 1_000_000
 OFTEN = 0.2  # seconds between two states of the line
+SILENCE = 60.0  # seconds after which there is a line anyway
 
 
 class Gauge:
@@ -27,14 +28,16 @@ class Gauge:
         """DONE bytes of TOTAL of STAGE are done in the file system at PATH."""
         now = time.monotonic()
         if (path, stage) != self._stage:
-            self._stage, self._start, self._last, self._tenth = (path, stage), now, 0.0, 0
+            self._stage, self._start, self._tenth = (path, stage), now, 0
+            self._last = now - OFTEN
         if self._moving and (now - self._last >= OFTEN or done >= total):
             self._last = now
             line = f"img-clean: {self._text(now, done, total)}"
             shared.say(f"\r{line:{self._width}}", newline=False)
             self._width = len(line)
-        elif not self._moving and total and done * 10 // total > self._tenth:
-            self._tenth = done * 10 // total
+        elif not self._moving and total and (
+                done * 10 // total > self._tenth or now - self._last >= SILENCE):
+            self._last, self._tenth = now, done * 10 // total
             self._say(self._text(now, done, total))
 
     def clear(self) -> None:

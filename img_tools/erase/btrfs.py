@@ -19,6 +19,7 @@ _EXTENT_TREE, _CHUNK_TREE = 2, 3
 _CHUNKS = 256  # the object id of all chunks
 _EXTENT_ITEM, _METADATA_ITEM, _CHUNK_ITEM = 168, 169, 228
 _DATA, _METADATA, _DUP, _PROFILES = 0x1, 0x4, 0x20, 0x7F8  # single has no bit
+_UUID = (64 << 10) + 267, 16  # that of the device: dev_item.uuid of struct btrfs_super_block
 _PATIENCE = 6
 _FIRST = 1 << 20  # bytes at the start that are never allocated
 _COPIES = tuple((place, place + (64 << 10)) for place in (64 << 20, 256 << 30))  # superblocks
@@ -37,9 +38,18 @@ class _Stripe:
 class BtrfsVolume(Volume):
     """See Volume. Without RAID; several devices have no extents that could be told."""
 
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        try:
+            if self.device.read(*_UUID) != self._uuid:
+                raise Unsafe(f"/dev/{self.device.name} is not the disk it is on")
+        except BaseException:
+            self.close()
+            raise
+
     def _number(self) -> int:
         self._devices, self.node = ioctls.btrfs_about(self.fd)
-        path = ioctls.btrfs_device(self.fd)
+        path, self._uuid = ioctls.btrfs_device(self.fd)
         self._stripes: list[_Stripe] = []
         return os.stat(path).st_rdev
 
@@ -116,10 +126,10 @@ class BtrfsVolume(Volume):
     def on_device(self, extent: Extent) -> Iterator[Extent]:
         """See Volume: once for each copy."""
         pieces = list(self._pieces(extent))
-        if not pieces:  # in a chunk that is new
+        if _covered(pieces) < extent.length:  # all of it or its end is in a chunk that is new
             self._load()
             pieces = list(self._pieces(extent))
-        if sum(piece.length for piece in pieces) < extent.length:
+        if _covered(pieces) < extent.length:
             raise Unsafe("an extent is in no chunk")
         yield from pieces
 
@@ -145,7 +155,8 @@ class OldNodes:
         superblock = volume.device.read(64 << 10, 4096)
         self._id = superblock[32:48]
         (self._now,) = struct.unpack_from("<Q", superblock, 72)
-        self._places = volume.device.scan(volume.metadata(), volume.node, watch).dirty
+        self._places = volume.device.scan(
+            volume.metadata(), volume.node, Watch(watch.stop)).dirty
         self._asked = -1
         # More has no use: some are not used again for long.
         self.most = max(3 * self._places.size, 64 << 20)
@@ -155,14 +166,28 @@ class OldNodes:
         self._asked += 1
         if self._asked % _PATIENCE:
             return False
-        return not any(self._is_old(place) for start, end in self._volume.metadata()
-                       for low, high in self._places.within(start, end)
-                       for place in range(low, high, self._volume.node))
+        return not any(self._old())
+
+    @property
+    def are_few(self) -> bool:
+        """Whether all but one in a hundred are used again."""
+        return 100 * sum(1 for _ in self._old()) * self._volume.node <= self._places.size
+
+    def _old(self) -> Iterator[int]:
+        """Places, never 0, of those that are left."""
+        return (place for start, end in self._volume.metadata()
+                for low, high in self._places.within(start, end)
+                for place in range(low, high, self._volume.node) if self._is_old(place))
 
     def _is_old(self, place: int) -> bool:
         header = self._volume.device.read(place, 101)
         (written,) = struct.unpack_from("<Q", header, 80)
         return any(header) and (header[32:48] != self._id or written <= self._now)
+
+
+def _covered(pieces: list[Extent]) -> int:
+    """Bytes of a file that PIECES hold, each perhaps twice."""
+    return sum(length for _, length in {(piece.offset, piece.length) for piece in pieces})
 
 
 def _without_copies(start: int, end: int) -> Iterator[tuple[int, int]]:

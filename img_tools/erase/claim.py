@@ -40,8 +40,9 @@ class Claim:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
-        while self._files:
-            self._drop(flush=kind is None)
+        with contextlib.ExitStack() as all_of_them:  # when one fails, the others go nevertheless
+            for _ in self._files:
+                all_of_them.callback(self._drop, flush=kind is None)
 
     def _drop(self, *, flush: bool) -> None:
         """Free what the oldest file holds."""
@@ -161,12 +162,15 @@ class Sparse(Claim):
             return
         if self._proved < _PROOFS:
             self._prove(fd, wanted)
-        pieces = (Extent(extent.offset + at, extent.place + at, min(CHUNK, extent.length - at))
-                  for extent in wanted for at in range(0, extent.length, CHUNK))
+        runs = Ranges(gap=0)  # neighbours in the file are written at once, wherever they lie
+        for extent in sorted(wanted):
+            runs.add(extent.offset, extent.offset + extent.length)
+        pieces = ((at, min(CHUNK, end - at)) for start, end in runs
+                  for at in range(start, end, CHUNK))
 
-        def deal(piece: Extent) -> None:
-            self._zero(fd, piece.offset, piece.length)
-            self._watch.add(piece.length)
+        def deal(piece: tuple[int, int]) -> None:
+            self._zero(fd, *piece)
+            self._watch.add(piece[1])
 
         in_parallel(lambda: deal, pieces, self._watch)
         for extent in wanted:

@@ -94,6 +94,7 @@ class _Work:
         try:
             self.trimmed = ioctls.trim(self.volume.fd)
         except OSError:
+            self.watch.check()  # a signal ends that, too
             return False
         return True
 

@@ -162,8 +162,11 @@ def _btrfs_info(fd: int) -> tuple[int, int, int]:
     return last, devices, node
 
 
-def btrfs_device(fd: int) -> str:
-    """The path of its first device. Raises OSError."""
+def btrfs_device(fd: int) -> tuple[str, bytes]:
+    """The path of its first device, as it was when that was mounted, and its UUID.
+
+    Raises OSError.
+    """
     for number in range(1, _btrfs_info(fd)[0] + 1):
         buffer = bytearray(4096)
         struct.pack_into("=Q", buffer, 0, number)
@@ -173,7 +176,7 @@ def btrfs_device(fd: int) -> str:
             if error.errno != errno.ENODEV:  # its number is not in use any more
                 raise
             continue
-        return os.fsdecode(bytes(buffer[3072:]).partition(b"\0")[0])
+        return os.fsdecode(bytes(buffer[3072:]).partition(b"\0")[0]), bytes(buffer[8:24])
     raise OSError(errno.ENODEV, "it has no device")
 
 

@@ -32,7 +32,8 @@ def overwrite(volume: Volume, watch: Watch) -> str | None:
             nodes = OldNodes(volume, watch)
             return None if nodes.is_round(0) else _churn(volume, watch, nodes)
         if volume.kind.startswith("ext") and not _can_zero(volume):
-            size = Superblock(volume.device).journal
+            with Superblock(volume.device) as disk:
+                size = disk.journal
             return _churn(volume, watch, _Journal(size)) if size else None
     except OSError:
         return LEFT
@@ -113,7 +114,7 @@ def _churn(volume: Volume, watch: Watch, log: _XfsLog | _Journal | OldNodes) -> 
                 return OVERWRITTEN
             if written > log.most:
                 break
-    return PARTLY if isinstance(log, OldNodes) else LEFT
+    return PARTLY if isinstance(log, OldNodes) and log.are_few else LEFT
 
 
 def _file(volume: Volume, files: contextlib.ExitStack) -> int:

@@ -13,6 +13,7 @@ import psutil
 
 from img_tools.actions import Erase, Erased
 from img_tools.erase.device import CHUNK, ZEROS, Unsafe, Watch, in_parallel
+from img_tools.erase.targets import unescaped
 from img_tools.model import Undecided
 from img_tools.runner import Runner
 
@@ -53,18 +54,25 @@ def _in_use(path: str) -> tuple[int, str]:
     with open("/proc/swaps") as file:
         for line in file.read().splitlines()[1:]:
             name, _, _, used, priority = line.split()[:5]
-            if name.replace("\\040", " ") == path:
+            if unescaped(name) == path:
                 return int(used) * 1024, priority
     raise Unsafe("it is not in use any more")
 
 
 def _zero(path: str, watch: Watch) -> tuple[int, int]:
-    """Write zeros behind the header of PATH; bytes written, and looked at."""
+    """Write zeros behind the header of PATH; bytes written, and looked at.
+
+    A file is written whole: the kernel swaps to its blocks directly, so that one made by
+    fallocate(1) still reads as zeros, being "unwritten", whatever lies in them.
+    """
     # O_EXCL on a device: nobody has it mounted, swaps on it or builds a volume of it.
-    alone = os.O_EXCL if stat.S_ISBLK(os.stat(path).st_mode) else os.O_NOFOLLOW
+    device = stat.S_ISBLK(os.stat(path).st_mode)
+    alone = os.O_EXCL if device else os.O_NOFOLLOW
     fd = os.open(path, os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC | alone)
     try:
         size = os.lseek(fd, 0, os.SEEK_END)
+        if not device:  # nothing is swapped to a part of a page, nor written past the cache
+            size -= size % _PAGES[0]
         header = _header(fd)
         watch.begin("writing", size - header)
         total = 0
@@ -76,9 +84,9 @@ def _zero(path: str, watch: Watch) -> tuple[int, int]:
             def deal(place: int) -> None:
                 nonlocal total
                 view = buffer[:min(CHUNK, size - place)]
-                if os.preadv(fd, [view], place) != len(view):
+                if device and os.preadv(fd, [view], place) != len(view):
                     raise Unsafe(f"{path} cannot be read at {place}")
-                if not ZEROS.startswith(view):
+                if not (device and ZEROS.startswith(view)):
                     done = 0
                     while done < len(view):
                         done += os.pwritev(fd, [zeros[done:len(view)]], place + done)

@@ -13,6 +13,8 @@ from img_tools.mounts import MEMORY, NETWORK, Mount
 
 SPARSE = frozenset({"ext4", "ext3", "ext2", "xfs", "btrfs"})  # they tell where a file lies
 _LAYERED = frozenset({"overlay", "aufs"})
+_PACKED = frozenset({"cramfs", "erofs", "iso9660", "romfs", "squashfs"})  # without any free space
+_LOOP = 7  # the major number of loop devices
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of Linux
 _BTRFS_TOP = 256  # the inode of the top of every subvolume
 
@@ -64,19 +66,24 @@ def find(top: str) -> Storage:
     A directory of a larger file system is no image of its own: the rest is this machine's.
     """
     live = top == "/"
+    contained = live and _in_container()
     every = mounts.read()
     inside = [mount for mount in every if _within(mount.place, top)]
     outside = {} if live else {
         mount.device: mount.place for mount in every if not _within(mount.place, top)}
     targets, left_out = [], []
+    # What is discarded in these becomes free, with its content, in the one that their file lies in.
+    looped = {mount.id for mount in inside if os.major(mount.device) == _LOOP}
     by_device = sorted(inside, key=lambda mount: mount.device)
     for _, group in groupby(by_device, key=lambda mount: mount.device):
         found = _judge(list(group), outside, top)
+        if isinstance(found, Target) and contained:
+            found = LeftOut(found.path, found.kind, "this is a container, and the disk its host's")
         if isinstance(found, Target):
             targets.append(found)
         elif found:
             left_out.append(found)
-    targets.sort(key=lambda target: target.path)
+    targets.sort(key=lambda target: (target.mount not in looped, target.path))
     return Storage((*targets, *(_swap() if live else ())),
                    tuple(sorted(left_out, key=lambda one: one.path)))
 
@@ -115,11 +122,11 @@ def _unfit(kind: str, device: int) -> str | None:
         return "on a server"
     if kind in _LAYERED:
         return "it lies in directories of another file system"
-    if os.major(device) or kind == "btrfs":
-        return None
-    if kind == "zfs" or kind.startswith("fuse"):
+    if kind in _PACKED:
+        return ""
+    if kind == "zfs" or kind.startswith("fuse"):  # fuseblk has a device, and keeps its files
         return "it does not tell which disk it is on"
-    return ""
+    return None if os.major(device) or kind == "btrfs" else ""
 
 
 def _is_whole(mount: Mount) -> bool:
@@ -144,10 +151,10 @@ def _inside(place: str, top: str) -> str:
 def _swap() -> Iterator[Target]:
     """Areas of swap that are in use, those in memory left out.
 
-    A container is shown the swap of its host: it has a PID namespace that is not the first.
+    A container and a chroot are shown the swap of their host.
     """
     try:
-        if os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE:
+        if _in_container() or _in_chroot():
             return
         with open("/proc/swaps") as file:
             lines = file.read().splitlines()[1:]
@@ -155,6 +162,27 @@ def _swap() -> Iterator[Target]:
         return
     for line in lines:
         name, _, kilobytes = line.split()[:3]
-        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)
+        path = unescaped(name)
         if not os.path.basename(path).startswith("zram"):
             yield Target(path, path, "", "swap", int(kilobytes) * 1024)
+
+
+def _in_container() -> bool:
+    """Whether our PID namespace is not the first."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE
+    except FileNotFoundError:  # a kernel without namespaces
+        return False
+
+
+def _in_chroot() -> bool:
+    """Whether our root is not that of process 1; False where we may not look at that."""
+    try:
+        return not os.path.samestat(os.stat("/proc/1/root"), os.stat("/"))
+    except PermissionError:
+        return False
+
+
+def unescaped(name: str) -> str:
+    """NAME of /proc/swaps without its octal escapes."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)

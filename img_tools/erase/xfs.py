@@ -10,13 +10,15 @@ filled.
 from __future__ import annotations
 
 import contextlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from img_tools.erase import ioctls
 from img_tools.erase.claim import PIECE, ROUNDS, Sparse
-from img_tools.erase.ioctls import Extent
+from img_tools.erase.device import Unsafe
+from img_tools.erase.ioctls import Extent, Strange
 from img_tools.erase.volume import Volume
 
 SPARE = 1 << 20  # bytes given back beyond what is claimed: the map of the file may grow
@@ -51,12 +53,15 @@ class _Piece:
 
 def _held(claim: Sparse) -> Iterator[_Piece]:
     count = 0
-    for fd, size in claim.files:
-        for extent in ioctls.fiemap(fd, 0, size):
-            count += 1
-            if count > MOST:
-                return
-            yield _Piece(fd, size, extent)
+    try:
+        for fd, size in claim.files:
+            for extent in ioctls.fiemap(fd, 0, size):
+                count += 1
+                if count > MOST:
+                    return
+                yield _Piece(fd, size, extent)
+    except Strange as strange:
+        raise Unsafe(str(strange)) from None
 
 
 class _Round:
@@ -70,34 +75,51 @@ class _Round:
         self._used: set[int] = set()
 
     def run(self, wanted: list[tuple[int, int]]) -> None:
-        """Try to get WANTED."""
-        for start, end in wanted:
-            group = start // self._group
+        """Try to get WANTED, which ascend."""
+        for group, parts in groupby(wanted, key=lambda part: part[0] // self._group):
             low = bisect_right(self._places, group * self._group - 1)
             high = bisect_right(self._places, (group + 1) * self._group - 1)
-            number = bisect_right(self._places, start) - 1
-            before = number >= low
-            if not before:
-                number += 1
-            if number in self._used or not low <= number < high:
-                continue
-            most, donor = self._donor(range(low, high), end - start, number)
-            length = min(end - start, PIECE, most) // 65536 * 65536 or min(end - start, most)
-            if length > 0:
-                self._used |= {number, donor}
-                self._swap(self._held[number], self._held[donor], length, before)
+            donors = sorted((self._able(number), number) for number in range(low, high))
+            for start, end in parts:
+                if not donors:
+                    break
+                self._exchange(start, end, range(low, high), donors)
 
-    def _donor(self, numbers: range, length: int, neighbour: int) -> tuple[int, int]:
-        """What one of the pieces NUMBERS can give: the smallest that has LENGTH, or the largest."""
-        able = [(self._able(number, neighbour), number) for number in numbers
-                if number not in self._used]
-        enough = [one for one in able if one[0] >= length]
-        return min(enough) if enough else max(able)
+    def _exchange(
+        self, start: int, end: int, numbers: range, donors: list[tuple[int, int]]
+    ) -> None:
+        """Try to get START to END with the pieces NUMBERS; DONORS are those not used yet."""
+        number = bisect_right(self._places, start) - 1
+        before = number >= numbers.start
+        if not before:
+            number += 1
+        if number in self._used or number not in numbers:
+            return
+        most, donor = self._donor(donors, end - start, number)
+        length = min(end - start, PIECE, most) // 65536 * 65536 or min(end - start, most)
+        if length > 0:
+            for one in {number, donor}:
+                self._used.add(one)
+                del donors[bisect_left(donors, (self._able(one), one))]
+            self._swap(self._held[number], self._held[donor], length, before)
 
-    def _able(self, number: int, neighbour: int) -> int:
+    def _donor(
+        self, donors: list[tuple[int, int]], length: int, neighbour: int
+    ) -> tuple[int, int]:
+        """What one of DONORS can give: the smallest that has LENGTH, or the largest.
+
+        There may be thousands of both donors and wanted pieces, so only a few are looked at.
+        """
+        place = bisect_left(donors, (length, 0))
+        near = [one for one in donors[max(0, place - 2):place + 2] if one[1] != neighbour]
+        near.append((self._able(neighbour, third=True), neighbour))
+        enough = [one for one in near if one[0] >= length]
+        return min(enough) if enough else max(near)
+
+    def _able(self, number: int, *, third: bool = False) -> int:
         """Bytes that a piece can give; of the neighbour itself the end must stay."""
         length = self._held[number].extent.length
-        return ((length // 3 if number == neighbour else length) - SPARE) // 4096 * 4096
+        return ((length // 3 if third else length) - SPARE) // 4096 * 4096
 
     def _swap(self, neighbour: _Piece, donor: _Piece, length: int, before: bool) -> None:
         """Make a hole behind NEIGHBOUR, or before it when it does not lie BEFORE what is wanted.

@@ -9,7 +9,8 @@ import pytest
 from img_tools import mounts
 from img_tools.actions import Erase, Erased, Outcome, Step
 from img_tools.cli import gauge, main
-from img_tools.erase import device, targets
+from img_tools.erase import btrfs, claim, device, targets, xfs
+from img_tools.erase.ioctls import Extent
 from img_tools.erase.ranges import Ranges, Written, merged
 from img_tools.report import clean
 
@@ -23,8 +24,11 @@ LINES = {
     "26 20 0:32 / /var/lib/o rw - overlay overlay rw,upperdir=/u": (
         None, "it lies in directories of another file system"),
     "27 20 0:33 / /proc rw - proc proc rw": (None, "in memory"),
+    "27 20 0:33 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw": (None, None),
     "28 20 8:4 /sub /srv rw - ext4 /dev/sdc rw": (None, "only a part of it is mounted here"),
     "29 20 0:34 / /mnt/f rw - fuse.x x rw": (None, "it does not tell which disk it is on"),
+    "32 20 8:6 / /mnt/w rw - fuseblk /dev/sdf rw": (None, "it does not tell which disk it is on"),
+    "31 20 7:0 / /snap/x ro - squashfs /dev/loop0 ro": (None, None),
     "30 20 0:35 / /z rw - btrfs /dev/sdd rw": ("/z", None),
 }
 
@@ -37,6 +41,7 @@ def found(monkeypatch):
         monkeypatch.setattr(mounts, "read", lambda: read)
         monkeypatch.setattr(targets, "_is_whole", lambda mount: mount.root == "/")
         monkeypatch.setattr(targets, "_swap", lambda: iter(()))
+        monkeypatch.setattr(targets, "_in_container", lambda: False)
         about = os.statvfs("/")
         monkeypatch.setattr(os, "statvfs", lambda path: about)
         return targets.find(top)
@@ -75,6 +80,48 @@ def test_notes_name_what_is_left_out_but_not_what_is_in_memory(found):
     lines = [line for line in LINES if line.startswith(("24", "25"))]
     assert list(found("/", ROOT, *lines).notes) == [
         "free space is not erased in /mnt/n (nfs4: on a server)"]
+
+
+def test_what_lies_in_a_file_comes_before_the_file_system_of_that_file(found):
+    """Or what is discarded there makes free what had been erased here."""
+    storage = found("/", ROOT, "21 20 7:3 / /srv/x rw - ext4 /dev/loop3 rw",
+                    "22 20 8:2 / /boot rw - ext4 /dev/sda2 rw")
+    assert [one.path for one in storage.targets] == ["/srv/x", "/", "/boot"]
+
+
+def test_the_disk_of_a_container_is_its_hosts_but_an_image_mounted_there_is_erased(
+    found, monkeypatch
+):
+    assert found("/", ROOT).targets
+    monkeypatch.setattr(targets, "_in_container", lambda: True)
+    (left,) = targets.find("/").left_out
+    assert (left.path, left.why) == ("/", "this is a container, and the disk its host's")
+    assert targets.find("/").targets == ()
+    mounts_seen = tuple(mounts._parsed([ROOT.encode(), b"30 20 7:1 / /mnt/i rw - ext4 /dev/l rw"]))
+    monkeypatch.setattr(mounts, "read", lambda: mounts_seen)
+    assert [one.path for one in targets.find("/mnt/i").targets] == ["/"]
+
+
+@pytest.mark.parametrize(("root", "expected"), [
+    ("/", ["/dev/vdb", "/a b"]), ("/proc", []), (None, ["/dev/vdb", "/a b"])])
+def test_a_chroot_does_not_switch_off_the_swap_of_its_host(monkeypatch, tmp_path, root, expected):
+    swaps = tmp_path / "swaps"
+    swaps.write_text("Filename Type Size Used Priority\n/dev/vdb partition 100 0 -2\n"
+                     "/a\\040b file 100 0 -3\n/dev/zram0 partition 100 0 100\n")
+    monkeypatch.setattr("builtins.open", lambda path, real=open: real(
+        swaps if path == "/proc/swaps" else path))
+    monkeypatch.setattr(targets, "_FIRST_PID_NAMESPACE", os.stat("/proc/self/ns/pid").st_ino)
+    real = os.stat
+
+    def stat(path):
+        if path != "/proc/1/root":
+            return real(path)
+        if root is None:
+            raise PermissionError
+        return real(root)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert [target.place for target in targets._swap()] == expected
 
 
 # -- ranges ----------------------------------------------------------------------------------------
@@ -179,6 +226,66 @@ def test_a_wish_to_stop_ends_all_work():
                            device.Watch(stop=lambda: True))
 
 
+# -- btrfs -----------------------------------------------------------------------------------------
+
+
+def test_an_extent_of_btrfs_may_end_in_a_chunk_that_is_new(monkeypatch):
+    """Or all of the free space would be filled; and of a chunk that is there twice both count."""
+    volume = object.__new__(btrfs.BtrfsVolume)
+    old = [btrfs._Stripe(place, 1000, 500, 1) for place in (5000, 7000)]
+    new = [btrfs._Stripe(place, 1500, 500, 1) for place in (9000, 11000)]
+    volume._stripes = list(old)
+    monkeypatch.setattr(volume, "_load", lambda: volume._stripes.extend(new), raising=False)
+    assert sorted(volume.on_device(Extent(0, 1400, 200))) == [
+        (0, 5400, 100), (0, 7400, 100), (100, 9000, 100), (100, 11000, 100)]
+
+
+# -- claims ----------------------------------------------------------------------------------------
+
+
+def test_all_that_is_claimed_is_given_back_though_one_file_fails(tmp_path, monkeypatch):
+    """A disk error may come at any time, and what is held then would be held until we end."""
+    class Files:
+        def file(self):
+            return os.open(tmp_path, os.O_TMPFILE | os.O_RDWR, 0o600)
+
+    def broken(fd):
+        flushed.append(fd)
+        raise OSError("disk error")
+
+    held, flushed = claim.Filled(Files(), device.Watch()), []
+    monkeypatch.setattr(held, "_flush", broken)
+    held.turn()
+    held.turn()
+    with pytest.raises(OSError, match="disk error"), held:
+        pass
+    assert len(flushed) == 3
+    for fd in flushed:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+
+
+def test_thousands_of_pieces_of_xfs_are_exchanged_in_no_time(monkeypatch):
+    """Each once, each with one of the same group; all pairs of them would take hours."""
+    group, swapped = 1 << 34, []
+    held = [xfs._Piece(3, 1 << 40, Extent(number << 21, number << 21, (1 + number % 3) << 19))
+            for number in range(20_000)]
+    monkeypatch.setattr(xfs._Round, "_swap", lambda self, *pieces: swapped.append(pieces))
+    asked = []
+    able = xfs._Round._able
+    monkeypatch.setattr(xfs._Round, "_able", lambda self, number, third=False: (
+        asked.append(number), able(self, number, third=third))[1])
+    xfs._Round(None, group, held).run(
+        [((number << 21) + (3 << 19), (number << 21) + (3 << 19) + 8192)
+         for number in range(0, 20_000, 2)])
+    assert len(asked) < 20 * len(held)
+    assert len(swapped) > 1000
+    used = [piece for one, other, _, _ in swapped for piece in {one, other}]
+    assert len(used) == len(set(used))
+    assert all(one.extent.place // group == other.extent.place // group
+               for one, other, _, _ in swapped)
+
+
 # -- what is told ----------------------------------------------------------------------------------
 
 
@@ -188,6 +295,17 @@ def said(monkeypatch):
     lines = []
     monkeypatch.setattr(main, "say", lambda text, newline=True: lines.append(text))
     return lines
+
+
+def test_without_a_terminal_a_slow_disk_is_told_of_each_minute(monkeypatch):
+    """What runs a build may end it when it hears nothing for long."""
+    lines, now = [], 0.0
+    monkeypatch.setattr(gauge.time, "monotonic", lambda: now)
+    told = gauge.Gauge(lines.append, quiet=False)
+    for now in range(0, 301, 20):
+        told("/", "reading", now * 1_000_000, 1_000_000_000_000)
+    assert [line.split(", ")[-1] for line in lines] == [
+        f"{(1_000_000 - now):.0f} s left" for now in (60, 120, 180, 240, 300)]
 
 
 def test_without_a_terminal_there_is_a_line_each_tenth(said):

@@ -230,6 +230,17 @@ def test_lies_about_where_files_are_harm_nothing(disk: MakeDisk, kind: str) -> N
     assert "blocks are not where the file system says" in " ".join(result.notes)
 
 
+def test_a_disk_that_took_the_name_of_that_of_btrfs_is_not_read(
+    disk: MakeDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """btrfs tells the path that was mounted, which may be another disk's by now."""
+    truth = ioctls.btrfs_device
+    monkeypatch.setattr(ioctls, "btrfs_device", lambda fd: (truth(fd)[0], b"of another disk."))
+    made = disk("btrfs", 320)
+    with made.mounted(), pytest.raises(engine.Unsafe, match="is not the disk it is on"):
+        made.erase()
+
+
 @pytest.mark.parametrize("fault", ["reserve", "fiemap", "free_extents"])
 @pytest.mark.usefixtures("no_discard")
 def test_what_the_kernel_lacks_is_made_up_for_by_filling(

@@ -14,6 +14,7 @@ from img_tools.actions import Erase, Erased
 from img_tools.erase import engine, swap, targets
 from img_tools.model import Undecided
 from img_tools.runner import Runner
+from tests.erase.conftest import MakeDisk
 from tests.erase.disks import CANARY, MB, run
 
 UUID = "5b5c9f0e-6c1e-4f5e-9c55-0d8f7a4f8f11"
@@ -113,3 +114,36 @@ def test_what_is_not_switched_off_is_not_touched(
             erase(loop, Refusing())
         assert line_of(loop)
     assert CANARY.search((tmp_path / "swap.img").read_bytes()[4096:])
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
+def test_a_file_that_reads_as_zeros_is_overwritten(disk: MakeDisk, kind: str) -> None:
+    """Made by fallocate, and of a size that is no whole page: its blocks are not what is read."""
+    made = disk(kind, 320)
+    with made.mounted() as top:
+        content = b"".join((b"CANARY-swap-%06d" % number).ljust(4096) for number in range(256))
+        with open(top / "deleted", "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(content)
+        run("sync", "-f", top)
+        (top / "deleted").unlink()
+        run("sync", "-f", top)
+        swapfile = top / "swap file"
+        swapfile.touch(0o600)
+        if kind == "btrfs":
+            run("chattr", "+C", swapfile)
+        run("fallocate", "-l", str(16 * MB + 100), swapfile)
+        run("mkswap", swapfile)
+        on = subprocess.run(["swapon", swapfile], capture_output=True, text=True, check=False)
+        if on.returncode:
+            pytest.skip(on.stderr)
+        try:
+            result = engine.erase(
+                Erase(path=str(swapfile), place=str(swapfile), mount="", kind="swap", mode="auto",
+                      free=0, why="test"), Runner(), engine.Watch())
+        finally:
+            run("swapoff", swapfile)
+        assert result.written == 16 * MB - os.sysconf("SC_PAGESIZE")
+        assert made.erase().method == "sparse"
+    made.check()
+    assert made.canaries().get("swap", 0) < 10
