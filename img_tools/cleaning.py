@@ -39,6 +39,9 @@ Progress = Callable[[Plugin], None]
 Stop = Callable[[], int | None]
 Gauge = Callable[[str, str, int, int], None]
 
+# Blocks, 64 MB: what other programs may write and delete meanwhile. More was not erased.
+MOST_LEFT = 16384
+
 
 def _never() -> None:
     return None
@@ -176,13 +179,17 @@ def _erase(host: Host, action: Erase, stop: Stop, gauge: Gauge) -> Step:
         stop=lambda: stop() is not None,
         tell=lambda stage, done, total: gauge(action.path, stage, done, total))
     try:
-        return Step(action, Outcome.DONE, erased=engine.erase(action, host.run, watch))
+        erased = engine.erase(action, host.run, watch)
     except engine.Interrupted:
         return Step(action, Outcome.STOPPED, error="stopped; what it held is free again")
     except OSError as error:
         return Step(action, Outcome.FAILED, error=printable(error.strerror or str(error)))
     except (engine.Unsafe, Undecided) as error:
         return Step(action, Outcome.FAILED, error=printable(str(error)))
+    if (erased.left or 0) > MOST_LEFT:
+        return Step(action, Outcome.FAILED, erased=erased,
+                    error=f"{erased.left} blocks that are free are still not zero")
+    return Step(action, Outcome.DONE, erased=erased)
 
 
 def apply(

@@ -6,13 +6,14 @@ import os
 
 import pytest
 
-from img_tools import mounts
+from img_tools import cleaning, mounts
 from img_tools.actions import Erase, Erased, Outcome, Step
 from img_tools.cli import gauge, main
 from img_tools.erase import btrfs, claim, device, targets, xfs
 from img_tools.erase.ioctls import Extent
 from img_tools.erase.ranges import Ranges, Written, merged
 from img_tools.report import clean
+from img_tools.surgery import Surgeon
 
 ROOT = "20 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw"
 LINES = {
@@ -347,3 +348,15 @@ def test_a_line_of_the_report_says_what_became_of_it():
         " (xfs, sparse: 5000.0 MB free, 4.0 MB discarded, 2.0 MB written, 1 block not zero, "
         "journal overwritten, 3.2 s, a note)")
     assert clean._erasing(Step(action, Outcome.PLANNED)) == " (xfs, 5000.0 MB): w"
+
+
+@pytest.mark.parametrize(("left", "outcome"), [
+    (None, Outcome.DONE), (0, Outcome.DONE), (16_384, Outcome.DONE), (16_385, Outcome.FAILED)])
+def test_more_than_others_may_have_written_meanwhile_is_a_failure(image, monkeypatch, left, outcome):
+    monkeypatch.setattr(cleaning.engine, "erase", lambda *args: Erased(
+        method="sparse", free=1 << 30, left=left))
+    action = Erase(path="/", place="/", mount="20", kind="ext4", mode="auto", free=1 << 30, why="w")
+    host = image()
+    with Surgeon(host.root) as surgeon:
+        step = cleaning.apply(host, surgeon, action)
+    assert (step.outcome, bool(step.error)) == (outcome, outcome is Outcome.FAILED)
