@@ -352,7 +352,7 @@ def test_a_line_of_the_report_says_what_became_of_it():
 
 @pytest.mark.parametrize(("left", "outcome"), [
     (None, Outcome.DONE), (0, Outcome.DONE), (16_384, Outcome.DONE), (16_385, Outcome.FAILED)])
-def test_more_than_others_may_have_written_meanwhile_is_a_failure(image, monkeypatch, left, outcome):
+def test_more_than_others_may_have_written_is_a_failure(image, monkeypatch, left, outcome):
     monkeypatch.setattr(cleaning.engine, "erase", lambda *args: Erased(
         method="sparse", free=1 << 30, left=left))
     action = Erase(path="/", place="/", mount="20", kind="ext4", mode="auto", free=1 << 30, why="w")
