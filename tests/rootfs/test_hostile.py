@@ -74,7 +74,7 @@ KINDS: Mapping[str, object] = {
 
 
 APT = frozenset({"package-state", "package-updates", "repositories", "security-updates"})
-TIMEOUT = "30"  # seconds; a check takes one
+TIMEOUT = "60"  # seconds; a check takes one, on a machine with nothing else to do
 
 
 def survives(tree: Path, *args: str, waits: frozenset[str] = frozenset()) -> Checked:
