@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -151,9 +152,13 @@ def test_killed_at_any_time_it_leaves_a_sound_file_system(disk: MakeDisk, kind: 
                 process.kill()
             process.communicate()
             # xfs frees what was removed in the background; asking it how much is free hurries it on
-            until(lambda made=made, least=before - 16 * MB: made.free > least, 30)
+            until(partial(_has_free, made, before - 16 * MB), 30)
             made.demand_unharmed()
         made.check()
+
+
+def _has_free(made: Disk, least: int) -> bool:
+    return made.free > least
 
 
 # Its directory is the only one below the tests' that it may enter.
