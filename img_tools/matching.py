@@ -19,6 +19,7 @@ from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.entries import Entry, LinkLoop, Listing, Unreadable
 from img_tools.host import Home, Host
 from img_tools.model import Undecided, printable
+from img_tools.mounts import within
 from img_tools.rootfs import literal
 
 SEARCHED = 4 << 20  # bytes of a file's content that `holds` looks at, in pieces of PIECE
@@ -250,11 +251,6 @@ def _in_home(host: Host, home: Home, rules: list[_Rule], seen: set[str]) -> Iter
                 yield Match(rule.row, entry, home.account,
                             link=found.path if found.is_link and entry is not found else None,
                             outside=not within(where, home.path), home=home.path)
-
-
-def within(path: str, home: str) -> bool:
-    """True for PATH in the directory HOME, or HOME itself."""
-    return path == home or path.startswith(home.rstrip("/") + "/")
 
 
 def _target(host: Host, rule: _Rule, entry: Entry) -> Entry | None:

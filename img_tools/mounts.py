@@ -46,11 +46,13 @@ def _parsed(lines: list[bytes]) -> Iterator[Mount]:
         number, _, device, root, place, options = fields.split()[:6]
         major, _, minor = device.partition(b":")
         kind, _, of_all = rest.split(b" ")[:3]  # the source may be empty
-        yield Mount(number.decode(), os.makedev(int(major), int(minor)), _text(root), _text(place),
-                    _text(kind), b"rw" in options.split(b",") and b"rw" in of_all.split(b","))
+        yield Mount(number.decode(), os.makedev(int(major), int(minor)), unescaped(root),
+                    unescaped(place), unescaped(kind),
+                    b"rw" in options.split(b",") and b"rw" in of_all.split(b","))
 
 
-def _text(field: bytes) -> str:
+def unescaped(field: bytes) -> str:
+    """FIELD of a file in /proc, where blanks in paths are octal numbers."""
     return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), field))
 
 
@@ -63,14 +65,14 @@ def foreign(top: str) -> Mapping[str, str]:
     mounts = read()
     if top == "/" or not mounts:
         return {}
-    own = max((mount for mount in mounts if _within(top, mount.place)),
+    own = max((mount for mount in mounts if within(top, mount.place)),
               key=lambda mount: len(mount.place))
     image = os.path.join(own.root, os.path.relpath(top, own.place))
-    outside = {mount.device: mount.place for mount in mounts if not _within(mount.place, top)}
+    outside = {mount.device: mount.place for mount in mounts if not within(mount.place, top)}
     return {
         mount.id: outside[mount.device] for mount in mounts
-        if mount.place != top and _within(mount.place, top) and mount.device in outside
-        and not (mount.device == own.device and _within(mount.root, os.path.normpath(image)))
+        if mount.place != top and within(mount.place, top) and mount.device in outside
+        and not (mount.device == own.device and within(mount.root, os.path.normpath(image)))
     }
 
 
@@ -80,16 +82,17 @@ def partitions(top: str, base: str) -> Iterator[str]:
     Hardened images give /var/log/audit a partition, which no walk from /var/log enters.
     """
     mounted, inside = read(), os.path.normpath(f"{top}/{base}")
-    around = [mount for mount in mounted if _within(inside, mount.place)]
+    around = [mount for mount in mounted if within(inside, mount.place)]
     own = max(around, key=lambda mount: len(mount.place)).device if around else None
     others = foreign(top)
     for mount in mounted:
         if (mount.kind in DISK and mount.device != own and mount.id not in others
-                and mount.place != inside and _within(mount.place, inside)):
+                and mount.place != inside and within(mount.place, inside)):
             yield f"/{os.path.relpath(mount.place, top)}"
 
 
-def _within(path: str, base: str) -> bool:
+def within(path: str, base: str) -> bool:
+    """True for PATH in the directory BASE, or BASE itself."""
     return path == base or path.startswith(f"{base.rstrip('/')}/")
 
 

@@ -24,9 +24,9 @@ from img_tools.matching import (
     matches,
     members,
     search,
-    within,
 )
 from img_tools.model import Finding, Undecided
+from img_tools.mounts import within
 
 __all__ = ["Match", "Residue", "Treat", "describes", "findings", "listed", "matches"]
 

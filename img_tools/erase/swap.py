@@ -13,8 +13,8 @@ import psutil
 
 from img_tools.actions import Erase, Erased
 from img_tools.erase.device import CHUNK, ZEROS, Unsafe, Watch, in_parallel
-from img_tools.erase.targets import unescaped
 from img_tools.model import Undecided
+from img_tools.mounts import unescaped
 from img_tools.runner import Runner
 
 SPARE = 128 << 20  # bytes of memory that must be left when all that is swapped out is back
@@ -51,11 +51,11 @@ def _told(what: str) -> Iterator[None]:
 
 def _in_use(path: str) -> tuple[int, str]:
     """Bytes that the area PATH holds, and its priority."""
-    with open("/proc/swaps") as file:
+    with open("/proc/swaps", "rb") as file:
         for line in file.read().splitlines()[1:]:
             name, _, _, used, priority = line.split()[:5]
             if unescaped(name) == path:
-                return int(used) * 1024, priority
+                return int(used) * 1024, priority.decode()
     raise Unsafe("it is not in use any more")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from img_tools import mounts
-from img_tools.mounts import MEMORY, NETWORK, Mount
+from img_tools.mounts import MEMORY, NETWORK, Mount, unescaped, within
 
 SPARSE = frozenset({"ext4", "ext3", "ext2", "xfs", "btrfs"})  # they tell where a file lies
 _LAYERED = frozenset({"overlay", "aufs"})
@@ -68,9 +67,9 @@ def find(top: str) -> Storage:
     live = top == "/"
     contained = live and _in_container()
     every = mounts.read()
-    inside = [mount for mount in every if _within(mount.place, top)]
+    inside = [mount for mount in every if within(mount.place, top)]
     outside = {} if live else {
-        mount.device: mount.place for mount in every if not _within(mount.place, top)}
+        mount.device: mount.place for mount in every if not within(mount.place, top)}
     targets, left_out = [], []
     # What is discarded in these becomes free, with its content, in the one that their file lies in.
     looped = {mount.id for mount in inside if os.major(mount.device) == _LOOP}
@@ -86,10 +85,6 @@ def find(top: str) -> Storage:
     targets.sort(key=lambda target: (target.mount not in looped, target.path))
     return Storage((*targets, *(_swap() if live else ())),
                    tuple(sorted(left_out, key=lambda one: one.path)))
-
-
-def _within(path: str, base: str) -> bool:
-    return path == base or path.startswith(f"{base.rstrip('/')}/")
 
 
 def _judge(
@@ -156,7 +151,7 @@ def _swap() -> Iterator[Target]:
     try:
         if _in_container() or _in_chroot():
             return
-        with open("/proc/swaps") as file:
+        with open("/proc/swaps", "rb") as file:
             lines = file.read().splitlines()[1:]
     except OSError:
         return
@@ -181,8 +176,3 @@ def _in_chroot() -> bool:
         return not os.path.samestat(os.stat("/proc/1/root"), os.stat("/"))
     except PermissionError:
         return False
-
-
-def unescaped(name: str) -> str:
-    """NAME of /proc/swaps without its octal escapes."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)

@@ -109,8 +109,8 @@ def test_a_chroot_does_not_switch_off_the_swap_of_its_host(monkeypatch, tmp_path
     swaps = tmp_path / "swaps"
     swaps.write_text("Filename Type Size Used Priority\n/dev/vdb partition 100 0 -2\n"
                      "/a\\040b file 100 0 -3\n/dev/zram0 partition 100 0 100\n")
-    monkeypatch.setattr("builtins.open", lambda path, real=open: real(
-        swaps if path == "/proc/swaps" else path))
+    monkeypatch.setattr("builtins.open", lambda path, *mode, real=open: real(
+        swaps if path == "/proc/swaps" else path, *mode))
     monkeypatch.setattr(targets, "_FIRST_PID_NAMESPACE", os.stat("/proc/self/ns/pid").st_ino)
     real = os.stat
 
