@@ -78,7 +78,7 @@ $(NATIVE)-aarch64/link: $(NATIVE)/link
 
 # The hash seed shows in the order of sets, and so in the frozen code. Debug ranges are the columns
 # in tracebacks: a twentieth of the frozen code, and nobody sees them.
-$(PROGRAM): $(RUNTIME)/link $(addprefix packaging/,link.py memo.py start.py launcher.c) $(SOURCES)
+$(PROGRAM): $(RUNTIME)/link $(addprefix packaging/,link.py memo.py start.py launcher.c memcmp.c) $(SOURCES)
 	env -i PATH="$$PATH" PYTHONHASHSEED=0 PYTHONNODEBUGRANGES=1 $(RUNTIME)/python -S -B \
 	    packaging/link.py $(RUNTIME) $@
 

@@ -19,7 +19,7 @@ setup(
     install_requires=["click>=8.1", "distro>=1.8", "packaging>=22", "psutil>=5.9",
                       "pyyaml>=5.4"],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist", "pytest-randomly", "pytest-rerunfailures",
+        "test": ["pytest>=8", "pytest-xdist", "pytest-randomly",
                  "jsonschema>=4.18",
                  "html5lib", "junitparser", "markdown-it-py"],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-jsonschema", "types-psutil",

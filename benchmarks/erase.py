@@ -1,6 +1,7 @@
 """Free space erased by img-clean, beside dd, fstrim and zerofree on the same file systems.
 
     python -m benchmarks.erase [--place DIR] [--size 4096] [--rounds 5] [--only ext4-half,xfs-half]
+                               [--program dist/img-tools-0.1.0-linux-x86_64]
 
 Needs root. The file systems are in files below DIR, on loop devices of our own, which do not
 discard but for the methods that say so. Each method gets a copy, in turns; medians are shown.
@@ -59,22 +60,35 @@ def _as_scripts_do(top: Path) -> None:
     os.unlink(top / "zerofile")
 
 
-def _ours(top: Path) -> None:
-    subprocess.run([Path(sys.executable).with_name("img-clean"), "--root", top, "--yes", "--quiet",
-                    "--only", "free-space"], check=True, stdout=subprocess.DEVNULL)
+def _ours(program: Path | None) -> Method:
+    command = [program, "img-clean"] if program else [Path(sys.executable).with_name("img-clean")]
+
+    def erase(top: Path) -> None:
+        subprocess.run([*command, "--root", top, "--yes", "--quiet", "--only", "free-space"],
+                       check=True, stdout=subprocess.DEVNULL)
+
+    return erase
 
 
 def _fstrim(top: Path) -> None:
     subprocess.run(["fstrim", top], check=True)
 
 
-METHODS: dict[str, tuple[Method, bool]] = {
-    "dd bs=4096": (_as_scripts_do, False),
-    "dd bs=1M, fsync": (_dd("1M"), False),
-    "fstrim": (_fstrim, True),
-    "img-clean": (_ours, False),
-    "img-clean, discarding": (_ours, True),
-}
+def _methods(kind: str, program: Path | None) -> dict[str, tuple[Method, bool]]:
+    """Each with whether it is given a device that discards."""
+    ours = _ours(program)
+    methods: dict[str, tuple[Method, bool]] = {
+        "dd bs=4096": (_as_scripts_do, False),
+        "dd bs=1M, fsync": (_dd("1M"), False),
+        "fstrim": (_fstrim, True),
+        "img-clean": (ours, False),
+        "img-clean, discarding": (ours, True),
+    }
+    if kind == "ext4" and shutil.which("zerofree"):
+        methods["zerofree, unmounted"] = (lambda top: None, False)
+    return methods
+
+
 # (time, bytes) at most, as shares of what dd bs=4096 takes
 GOALS = {
     ("ext4-fresh", "img-clean"): (0.25, 0.05), ("ext4-half", "img-clean"): (0.6, 0.55),
@@ -93,6 +107,8 @@ def main() -> int:
                         help="a directory to make the disks in")
     parser.add_argument("--size", type=int, default=4096, help="MB of each file system")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each method")
+    parser.add_argument("--program", type=Path, help="the packaged program, for the one beside "
+                        "this Python")
     parser.add_argument("--only", default=",".join(CASES), help="kinds and states")
     args = parser.parse_args()
     trees.own_mounts()
@@ -101,7 +117,7 @@ def main() -> int:
         for case in args.only.split(","):
             place = Path(tempfile.mkdtemp(dir=args.place))
             try:
-                missed += _case(place, case, args.size, args.rounds)
+                missed += _case(place, case, args)
             finally:
                 shutil.rmtree(place)
     return int(missed > 0)
@@ -124,18 +140,16 @@ def _loops() -> Iterator[None]:
         os.close(control)
 
 
-def _case(place: Path, case: str, size: int, rounds: int) -> int:
+def _case(place: Path, case: str, args: argparse.Namespace) -> int:
     kind, _, state = case.partition("-")
-    disk = Disk.make(place, kind, size)
+    disk = Disk.make(place, kind, args.size)
     with disk.mounted():
         build(disk.top, BASE)
         if state == "half":
-            dirty(disk, size * 45 // 100)
-    methods = dict(METHODS)
-    if kind == "ext4" and shutil.which("zerofree"):
-        methods["zerofree, unmounted"] = (lambda top: None, False)
+            dirty(disk, args.size * 45 // 100)
+    methods = _methods(kind, args.program)
     taken: dict[str, list[Taken]] = {name: [] for name in methods}
-    for _ in range(rounds):
+    for _ in range(args.rounds):
         for name, (method, discards) in methods.items():
             taken[name].append(_once(disk, name, method, discards))
     medians = {name: Taken(*(statistics.median(column) for column in zip(*(

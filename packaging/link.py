@@ -160,7 +160,8 @@ def main() -> None:
     write_table(runtime)
     environment = os.environ | {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
     subprocess.run(
-        [runtime / "cc", "-s", "-o", output, HERE / "launcher.c", "frozen.c", "frozen.S",
+        [runtime / "cc", "-s", "-o", output, HERE / "launcher.c", HERE / "memcmp.c",
+         "frozen.c", "frozen.S",
          *(runtime / "link").read_text().splitlines(), "-Wl,--build-id=none"],
         cwd=runtime, env=environment, check=True)
 

@@ -38,6 +38,9 @@ class _Stripe:
 class BtrfsVolume(Volume):
     """See Volume. Without RAID; several devices have no extents that could be told."""
 
+    # What others write, and what they deleted, is not counted until the next transaction.
+    kept = 3 * Volume.kept
+
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         try:
@@ -48,7 +51,7 @@ class BtrfsVolume(Volume):
             raise
 
     def _number(self) -> int:
-        self._devices, self.node = ioctls.btrfs_about(self.fd)
+        self._devices, self.node, self._id = ioctls.btrfs_about(self.fd)
         path, self._uuid = ioctls.btrfs_device(self.fd)
         self._stripes: list[_Stripe] = []
         return os.stat(path).st_rdev
@@ -71,6 +74,16 @@ class BtrfsVolume(Volume):
         with contextlib.suppress(OSError):
             ioctls.set_flags(fd, ioctls.NOCOW)
         return fd
+
+    def gave_back(self) -> None:
+        """See Volume: they would be told that there is no space."""
+        self.settle()
+
+    def taken(self) -> object:
+        """See Volume. What is written is "may be used" long before it counts as used."""
+        place = f"/sys/fs/btrfs/{self._id}/allocation/data/bytes_"
+        with open(f"{place}may_use") as planned, open(f"{place}used") as used:
+            return planned.read(), used.read()
 
     def settle(self) -> None:
         """See Volume."""

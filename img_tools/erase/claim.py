@@ -8,30 +8,35 @@ import fcntl
 import mmap
 import os
 from collections.abc import Callable
-from itertools import islice
+from dataclasses import dataclass
 
-from img_tools.erase import ioctls
-from img_tools.erase.device import CHUNK, Full, Unsafe, Watch, in_parallel
-from img_tools.erase.ioctls import Extent, Strange
-from img_tools.erase.ranges import Ranges, Written
+from img_tools.erase.device import CHUNK, Full, Watch
 from img_tools.erase.volume import Volume
 
 PIECE = 64 << 20  # bytes taken at once; the list of their extents stays small
 LEAST = 64 << 10
 ROUNDS = 8
-_PROOFS = 3
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(eq=False, slots=True)
+class File:
+    """A file that holds blocks up to its SIZE, all of which were looked at if it is SEEN."""
+
+    fd: int
+    size: int
+    seen: bool = False
 
 
 class Claim:
     """Files that hold what was free on VOLUME. Closing it gives everything back at once."""
 
-    first = 0  # offset in each file where it begins
+    first = 0  # offset in each file where what it holds begins
 
     def __init__(self, volume: Volume, watch: Watch) -> None:
         self._volume = volume
         self._watch = watch
-        self._files: list[list[int]] = []  # [fd, size], the oldest first
+        self._files: list[File] = []  # the oldest first
         self.written = 0
         self._zeros = mmap.mmap(-1, CHUNK)
 
@@ -46,7 +51,7 @@ class Claim:
 
     def _drop(self, *, flush: bool) -> None:
         """Free what the oldest file holds."""
-        fd, _ = self._files.pop(0)
+        fd = self._files.pop(0).fd
         try:
             if flush:
                 self._flush(fd)
@@ -57,9 +62,9 @@ class Claim:
     def turn(self) -> None:
         """Grow a new file from now on, so that the older ones can be given back."""
         try:
-            self._files.append([self._volume.file(), self.first])
+            self._files.append(File(self._volume.file(), self.first))
         except OSError as error:
-            if error.errno not in _FULL or self._files:
+            if error.errno not in FULL or self._files:
                 raise
             raise Full("not even a file without a name has room") from None
 
@@ -67,13 +72,13 @@ class Claim:
         """Free LENGTH bytes of what was claimed before the last turn."""
         while length > 0 and len(self._files) > 1:
             file = self._files[0]
-            if file[1] - self.first <= length:
-                length -= file[1] - self.first
+            if file.size - self.first <= length:
+                length -= file.size - self.first
                 self._drop(flush=True)
             else:
-                file[1] -= length
-                self._flush(file[0])
-                os.ftruncate(file[0], file[1])
+                file.size -= length
+                self._flush(file.fd)
+                os.ftruncate(file.fd, file.size)
                 return
 
     def grow(self, length: int) -> int:
@@ -101,102 +106,6 @@ class Claim:
                 done += os.pwritev(fd, [zeros[:length - done]], offset + done)
 
 
-class Sparse(Claim):
-    """Blocks without a write, and zeros only to those in `dirty`; RECORD hears which."""
-
-    first = 4 * PIECE  # xfs.exchange() needs a hole before the first extent
-
-    def __init__(self, volume: Volume, watch: Watch, dirty: Ranges, record: Written) -> None:
-        super().__init__(volume, watch)
-        self.dirty = dirty
-        self._record = record
-        self._proved = 0
-
-    def grow(self, length: int) -> int:
-        """See Claim. Raises Unsafe when the blocks are not where the file system says."""
-        fd, start = self._files[-1]
-        while length >= LEAST:
-            try:
-                os.ftruncate(fd, start + length)
-                ioctls.reserve(fd, start, length)
-                break
-            except OSError as error:
-                os.ftruncate(fd, start)
-                if error.errno not in _FULL:
-                    raise Unsafe(f"space cannot be claimed: {error.strerror}") from None
-                length = length // 2 // 4096 * 4096
-        else:
-            return 0
-        self._files[-1][1] = start + length
-        self._look(fd, start, length)
-        return length
-
-    @property
-    def files(self) -> list[tuple[int, int]]:
-        """(fd, size) of each file."""
-        return [(fd, size) for fd, size in self._files]
-
-    def refill(self, fd: int, start: int, length: int) -> None:
-        """Claim blocks for a hole of the file FD. Raises OSError."""
-        ioctls.reserve(fd, start, length)
-        self._look(fd, start, length)
-
-    def _look(self, fd: int, start: int, length: int) -> None:
-        """Treat what the file FD holds from START on."""
-        try:
-            extents = [piece for extent in ioctls.fiemap(fd, start, length)
-                       for piece in self._volume.on_device(extent)]
-        except Strange as strange:
-            raise Unsafe(str(strange)) from None
-        except OSError as error:
-            raise Unsafe(f"it is not told where files lie: {error.strerror}") from None
-        size = self._volume.device.size
-        for extent in extents:
-            if extent.place % self._volume.unit or extent.place + extent.length > size:
-                raise Unsafe("the file system tells of blocks that the device does not have")
-        wanted = [Extent(extent.offset + start - extent.place, start, end - start)
-                  for extent in extents
-                  for start, end in self.dirty.within(extent.place,
-                                                       extent.place + extent.length)]
-        if not wanted:
-            return
-        if self._proved < _PROOFS:
-            self._prove(fd, wanted)
-        runs = Ranges(gap=0)  # neighbours in the file are written at once, wherever they lie
-        for extent in sorted(wanted):
-            runs.add(extent.offset, extent.offset + extent.length)
-        pieces = ((at, min(CHUNK, end - at)) for start, end in runs
-                  for at in range(start, end, CHUNK))
-
-        def deal(piece: tuple[int, int]) -> None:
-            self._zero(fd, *piece)
-            self._watch.add(piece[1])
-
-        in_parallel(lambda: deal, pieces, self._watch)
-        for extent in wanted:
-            self.written += extent.length
-            self._record.add(extent.place, extent.place + extent.length)
-
-    def _prove(self, fd: int, wanted: list[Extent]) -> None:
-        """Write random bytes through the file and find them on the device, a few times.
-
-        Until that has been seen no address that the file system told is believed.
-        """
-        unit = self._volume.unit
-        for extent in islice(sorted(wanted, key=lambda one: -one.length), _PROOFS):
-            at = extent.length // 2 // unit * unit
-            token = os.urandom(unit)
-            with mmap.mmap(-1, unit) as buffer:
-                buffer[:] = token
-                os.pwritev(fd, [buffer], extent.offset + at)
-            os.fdatasync(fd)
-            found = self._volume.device.read(extent.place + at, unit)
-            self._zero(fd, extent.offset + at, unit)
-            if found != token:
-                raise Unsafe("blocks are not where the file system says they are")
-            self._proved += 1
-
-
 class Filled(Claim):
     """Blocks with zeros written to all of them."""
 
@@ -207,7 +116,8 @@ class Filled(Claim):
 
     def grow(self, length: int) -> int:
         """See Claim; how much there is must be told by the volume: some compress zeros away."""
-        fd, start = self._files[-1]
+        file = self._files[-1]
+        fd, start = file.fd, file.size
         done, size = 0, CHUNK
         while done < length and size >= 512:
             size = min(size, length - done)
@@ -216,13 +126,13 @@ class Filled(Claim):
                 done += size
                 self._watch.add(size)
             except OSError as error:
-                if error.errno in _FULL:
+                if error.errno in FULL:
                     size = size // 2 // 512 * 512
                 elif error.errno == errno.EINVAL and size < 4096:
                     break
                 else:
                     raise
-        self._files[-1][1] = start + done
+        file.size = start + done
         self.written += done
         return done
 
@@ -251,10 +161,12 @@ def take_turns(claim: Claim, volume: Volume, clean: Callable[[], bool]) -> None:
     the next step gets another part of what was kept; it never shrinks below its size. The turns end
     when CLEAN says that nothing is left to treat.
     """
-    _, step = volume.margins()
+    kept, step = volume.margins()
     for _ in range(ROUNDS):
         if clean():
             return
         claim.turn()
         for _ in range(volume.free // step + 2):
-            claim.give_back(claim.grow(step))
+            room = min(step, volume.free - kept)
+            claim.give_back(claim.grow(room // 4096 * 4096))
+            volume.gave_back()

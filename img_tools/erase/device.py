@@ -22,6 +22,7 @@ ZEROS = bytes(CHUNK)
 _SHORT = 65536
 
 Extents = Iterable[tuple[int, int]]
+Window = list[tuple[int, int]]  # extents that one read covers
 Item = TypeVar("Item")
 
 
@@ -92,10 +93,11 @@ class Device:
         first, last = start // PAGE * PAGE, -(-(start + length) // PAGE) * PAGE
         with mmap.mmap(-1, last - first) as buffer:
             with memoryview(buffer) as view:
-                self._fill(view, first)
+                self.fill(view, first)
             return buffer[start - first:start - first + length]
 
-    def _fill(self, view: memoryview, start: int) -> None:
+    def fill(self, view: memoryview, start: int) -> None:
+        """Read what lies at START into VIEW. Both are multiples of PAGE."""
         got = 0
         while got < len(view):
             count = os.preadv(self.fd, [view[got:]], start + got)
@@ -105,33 +107,17 @@ class Device:
                 raise Unsafe(f"/dev/{self.name} ends at {start + got}")
             got += count
 
-    def scan(self, extents: Extents, unit: int, watch: Watch, *, probe: bool = False) -> Scan:
-        """What of EXTENTS, which ascend, is not zero, UNIT bytes at a time.
-
-        With PROBE a chunk among others that are full is only dipped into, and if it looks the same
-        counts as full: to be written, it need not be read.
-        """
+    def scan(self, extents: Extents, unit: int, watch: Watch) -> Scan:
+        """What of EXTENTS, which ascend, is not zero, UNIT bytes at a time."""
         found = [Scan() for _ in range(THREADS)]
-        numbers = iter(range(THREADS))
+        parts = iter(found)
 
-        def worker() -> Callable[[list[tuple[int, int]]], None]:
-            scan, buffer, full = found[next(numbers)], memoryview(mmap.mmap(-1, CHUNK)), False
+        def worker() -> Callable[[Window], None]:
+            scan, reader = next(parts), Reader(self, unit)
 
-            def look(window: list[tuple[int, int]]) -> None:
-                nonlocal full
-                start, end = window[0]
-                before = scan.blocks
-                if full and len(window) == 1 and self._is_full(start, end, unit, buffer):
-                    scan.guess(start, end, unit)
-                    return watch.add(end - start)
-                first = start // PAGE * PAGE
-                view = buffer[:-(-(window[-1][1] - first) // PAGE) * PAGE]
-                self._fill(view, first)
-                for start, end in window:
-                    scan.take(view[start - first:end - first], start, unit)
-                size = sum(end - start for start, end in window)
-                full = probe and (scan.blocks - before) * unit > size * 9 // 10
-                return watch.add(size)
+            def look(window: Window) -> None:
+                reader.look(window, scan)
+                watch.add(sum(end - start for start, end in window))
 
             return look
 
@@ -139,15 +125,45 @@ class Device:
         return Scan(merged(one.dirty for one in found), *(
             sum(getattr(one, name) for one in found) for name in ("read", "blocks", "nodes")))
 
-    def _is_full(self, start: int, end: int, unit: int, buffer: memoryview) -> bool:
+
+class Reader:
+    """One thread's way to look at pieces of DEVICE one after the other.
+
+    With PROBE a piece among others that are full is only dipped into, and if it looks the same
+    counts as full: to be written, it need not be read.
+    """
+
+    def __init__(self, device: Device, unit: int, *, probe: bool = False) -> None:
+        self._device = device
+        self._unit = unit
+        self._probe = probe
+        self._full = False
+        self._buffer = memoryview(mmap.mmap(-1, CHUNK))
+
+    def look(self, window: Window, scan: Scan) -> None:
+        """Tell SCAN what of WINDOW is not zero."""
+        start, end = window[0]
+        if self._full and len(window) == 1 and self._is_full(start, end):
+            scan.guess(start, end, self._unit)
+            return
+        before = scan.blocks
+        first = start // PAGE * PAGE
+        view = self._buffer[:-(-(window[-1][1] - first) // PAGE) * PAGE]
+        self._device.fill(view, first)
+        for start, end in window:
+            scan.take(view[start - first:end - first], start, self._unit)
+        size = sum(end - start for start, end in window)
+        self._full = self._probe and (scan.blocks - before) * self._unit > size * 9 // 10
+
+    def _is_full(self, start: int, end: int) -> bool:
         """Whether what lies at PROBES places between START and END, not too near, is all data."""
         if end - start < PROBES * _SHORT:
             return False
         for number in range(PROBES):
             place = (start + (end - start - PAGE) * number // (PROBES - 1)) // PAGE * PAGE
-            self._fill(buffer[:PAGE], place)
+            self._device.fill(self._buffer[:PAGE], place)
             at = max(start - place, 0)
-            if ZEROS.startswith(buffer[at:at + unit]):
+            if ZEROS.startswith(self._buffer[at:at + self._unit]):
                 return False
         return True
 
@@ -190,23 +206,36 @@ class Scan:
 
 
 _XFS_TREES = (b"BMA3", b"AB3B", b"AB3C", b"IAB3", b"FIB3", b"R3FC", b"RMB3")
+_XFS_ATTRIBUTES = b"\x3b\xee"
+OURS = "img-clean"  # the attributes with which journal.py overwrites the log
 
 
 def is_node(block: memoryview) -> bool:
     """True for a freed node of an ext4 extent tree or an xfs btree: numbers of blocks, no content.
 
     An ext4 node that is full of entries, of which only block numbers remain, ends in a checksum.
+    Blocks with attributes of ours alone count as nodes, too: nothing of anybody else is in them.
     """
     head = bytes(block[:12])
     if head[:4] in _XFS_TREES:
         return True
+    if head[8:10] == _XFS_ATTRIBUTES:
+        return _is_ours(bytes(block))
     most, depth = (int.from_bytes(head[place:place + 2], "little") for place in (4, 6))
     return head[:2] == b"\x0a\xf3" and most == (len(block) - 12) // 12 and depth <= 5
 
 
-def windows(extents: Extents) -> Iterator[list[tuple[int, int]]]:
+def _is_ours(block: bytes) -> bool:
+    """Whether all names in BLOCK, a struct xfs_attr3_leafblock, are those of our attributes."""
+    name = f"{OURS}.".encode()
+    entries = range(80, 80 + 8 * int.from_bytes(block[56:58], "big"), 8)
+    places = [int.from_bytes(block[entry + 4:entry + 6], "big") + 3 for entry in entries]
+    return bool(places) and all(block[place:place + len(name)] == name for place in places)
+
+
+def windows(extents: Extents) -> Iterator[Window]:
     """EXTENTS cut and gathered to what one read of CHUNK bytes covers."""
-    window: list[tuple[int, int]] = []
+    window: Window = []
     for start, end in extents:
         while start < end:
             if window and (start - window[-1][1] > BRIDGE

@@ -1,9 +1,10 @@
 """Erases the free space of one file system that is in use. Only cleaning.apply calls it.
 
-Three steps, none of which writes to a physical address: all that is free is read from the device,
-which tells what is not zero; the free space is claimed in files without a name, and zeros are
-written through these where it was not; all that is free is read once more. Where a file system
-cannot tell where its files lie, or lies about it, the files are filled with zeros.
+No step writes to a physical address: the free space is claimed in files without a name; where these
+lie is read from the device, and where it is not zero zeros are written through the files. What
+cannot be claimed at once is claimed by turns. Then what is free is read again, but for what was
+seen to be zero while nobody else could write there: of that a part. Where a file system cannot
+tell where its files lie, or lies about it, the files are filled with zeros.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from dataclasses import dataclass, field
 from img_tools.actions import Erase, Erased
 from img_tools.erase import ioctls, journal, swap
 from img_tools.erase.btrfs import volume_of
-from img_tools.erase.claim import Filled, Sparse, hold_most, squeeze, take_turns
+from img_tools.erase.claim import Filled, hold_most, squeeze, take_turns
 from img_tools.erase.device import CHUNK, Extents, Full, Interrupted, Scan, Unsafe, Watch
 from img_tools.erase.ext4 import scrub_inodes
-from img_tools.erase.ranges import Ranges, Written
+from img_tools.erase.ranges import Ranges, to_verify
+from img_tools.erase.sparse import Sparse
 from img_tools.erase.targets import Target
 from img_tools.erase.volume import Volume
 from img_tools.erase.xfs import exchange
 from img_tools.runner import Runner
 
 PASSES = 3
-SHARE = 16  # of what was written, one part of so many is read again
+SHARE = 16  # of what was seen to be zero, one part of so many is read again
 
 __all__ = ["Interrupted", "Unsafe", "Watch", "erase"]
 
@@ -59,6 +61,7 @@ class _Work:
     trimmed: int = 0
     scanned: int = 0
     written: int = 0
+    told: bool = False  # what is free
     last: Scan | None = None
     journal: str | None = None
     inodes_left: int | None = None
@@ -80,15 +83,28 @@ class _Work:
             self._free_space()
         except Full as full:
             self.notes.append(str(full))
+            self._scan(self.volume.extents(), self.volume.free)
         self.journal = self.journal or journal.zero(self.volume)
 
     def _free_space(self) -> None:
-        found = self._scan("reading", self.volume.extents(), self.free, probe=True)
-        if found is None or self.mode == "full":
+        self.told = self._is_told()
+        only = None
+        if self.mode == "full" or not self.told:
             self._fill()
-            found = self._scan("verifying", self.volume.extents(), self.volume.free)
-        if found is not None and found.blocks + found.nodes:
-            self._zero(found)
+            found = self._scan(self.volume.extents(), self.volume.free)
+            if found is None or not found.blocks + found.nodes:
+                return
+            only = found.dirty
+        self._zero(only)
+
+    def _is_told(self) -> bool:
+        """Whether it is told what is free."""
+        try:
+            next(iter(self.volume.extents()), None)
+        except OSError as error:
+            self.notes.append(f"what is free cannot be read: {error.strerror}")
+            return False
+        return True
 
     def _trim(self) -> bool:
         try:
@@ -98,26 +114,22 @@ class _Work:
             return False
         return True
 
-    def _scan(self, stage: str, extents: Extents, size: int, *, probe: bool = False) -> Scan | None:
+    def _scan(self, extents: Extents, size: int) -> Scan | None:
         """What of EXTENTS, about SIZE bytes, is not zero; None where what is free is not told."""
-        self.watch.begin(stage, size)
-        try:
-            self.last = self.volume.device.scan(
-                extents, self.volume.unit, self.watch, probe=probe)
-        except OSError as error:
-            self.notes.append(f"what is free cannot be read: {error.strerror}")
-            self.last = None
-            return None
-        self.scanned += self.last.read
+        self.last = None
+        if self.told:
+            self.watch.begin("verifying", size)
+            self.last = self.volume.device.scan(extents, self.volume.unit, self.watch)
+            self.scanned += self.last.read
         return self.last
 
-    def _zero(self, found: Scan) -> None:
-        """Write zeros where FOUND says and look again; then where that was not enough."""
-        record = Written()
-        for number in range(PASSES):
-            dirty, before = found.dirty, found.blocks + found.nodes
+    def _zero(self, only: Ranges | None) -> None:
+        """Write zeros where it is not zero, of ONLY, and look again; then where that remains."""
+        for _ in range(PASSES):
+            before = self.last
+            seen = Ranges(gap=0)
             try:
-                self._pass(dirty, record)
+                self._pass(only, seen)
             except Full:
                 raise
             except Unsafe as unsafe:
@@ -126,39 +138,40 @@ class _Work:
                 self.notes.append(f"filled with zeros, since {unsafe}")
                 self._fill()
             self.volume.settle()
-            free = self.volume.extents()
-            again = self._scan("verifying", *(
-                (self._within(dirty), dirty.size) if number else
-                (free, self.volume.free) if self.method == "fill" else
-                (record.to_verify(free, CHUNK, SHARE), self.volume.free - dirty.size)))
+            again = self._verify(only, seen)
             if again is None or not again.blocks or self.method == "fill":
                 return
-            if not number and again.blocks > before // 2:
-                self.notes.append(
-                    "filled with zeros, since blocks are not where the file system says")
-                self._fill()
-                self._scan("verifying", self.volume.extents(), self.volume.free)
+            if before and again.blocks + again.nodes >= before.blocks + before.nodes:
                 return
-            if again.blocks + again.nodes >= before:
-                return
-            found = again
+            only = again.dirty
 
-    def _within(self, dirty: Ranges) -> Iterator[tuple[int, int]]:
-        """What of DIRTY is free now."""
+    def _verify(self, only: Ranges | None, seen: Ranges) -> Scan | None:
+        """Look again: at what may not be zero, and at a part of what was SEEN to be."""
+        if self.method == "fill":
+            return self._scan(self.volume.extents(), self.volume.free)
+        if only is not None:
+            return self._scan(self._within(only), only.size)
+        return self._scan(to_verify(self.volume.extents(), seen, CHUNK, SHARE),
+                          max(0, self.volume.free - seen.size * (SHARE - 1) // SHARE))
+
+    def _within(self, only: Ranges) -> Iterator[tuple[int, int]]:
+        """What of ONLY is free now."""
         for start, end in self.volume.extents():
-            yield from dirty.within(start, end)
+            yield from only.within(start, end)
 
-    def _pass(self, dirty: Ranges, record: Written) -> None:
-        self.watch.begin("writing", dirty.size)
-        claim = Sparse(self.volume, self.watch, dirty, record)
+    def _pass(self, only: Ranges | None, seen: Ranges) -> None:
+        """Zero what of ONLY is free, and add to SEEN what was seen to be zero."""
+        self.watch.begin("erasing", only.size if only else self.volume.free)
+        claim = Sparse(self.volume, self.watch, only)
 
         def clean() -> bool:
-            """Whether nothing of DIRTY is free any more that has not been zeroed."""
+            """Whether nothing is free any more that is not zero."""
             self.volume.settle()
             left = self.volume.device.scan(
-                self._within(dirty), self.volume.unit, Watch(self.watch.stop))
+                self.volume.extents() if claim.only is None else self._within(claim.only),
+                self.volume.unit, Watch(self.watch.stop))
             self.scanned += left.read
-            claim.dirty = left.dirty  # what was given back is zero, and need not be written again
+            claim.only = left.dirty  # what was given back is zero, and need not be read again
             return not left.blocks + left.nodes
 
         try:
@@ -166,9 +179,13 @@ class _Work:
                 hold_most(claim, self.volume)
                 finish = exchange if self.volume.kind == "xfs" else take_turns
                 finish(claim, self.volume, clean)
-                if not clean():
+                if not clean() and self.volume.is_quiet():
+                    claim.only = None  # what was freed since is looked at, too
                     squeeze(claim)
+                for extent in sorted(claim.seen(), key=lambda extent: extent.place):
+                    seen.add(extent.place, extent.place + extent.length)
         finally:
+            self.scanned += claim.read
             self.written += claim.written
 
     def _fill(self) -> None:
@@ -187,8 +204,8 @@ class _Work:
                 hold_most(claim, self.volume)
                 once = iter((False,))
                 take_turns(claim, self.volume,
-                           clean if self.last else lambda: next(once, True))
-                if not (self.last and clean()):
+                           clean if self.told else lambda: next(once, True))
+                if not (self.told and clean()) and self.volume.is_quiet():
                     squeeze(claim)
         finally:
             self.written += claim.written

@@ -12,6 +12,7 @@ import os
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
+from uuid import UUID
 
 _FIEMAP = 0xC020660B
 _GETFSMAP = 0xC0C0583B
@@ -149,17 +150,17 @@ def btrfs_sync(fd: int) -> None:
     fcntl.ioctl(fd, _BTRFS_SYNC)
 
 
-def btrfs_about(fd: int) -> tuple[int, int]:
-    """How many devices it has, and the bytes of a node."""
-    _, devices, node = _btrfs_info(fd)
-    return devices, node
+def btrfs_about(fd: int) -> tuple[int, int, UUID]:
+    """How many devices it has, the bytes of a node, and its id."""
+    _, devices, name, node = _btrfs_info(fd)
+    return devices, node, UUID(bytes=name)
 
 
-def _btrfs_info(fd: int) -> tuple[int, int, int]:
+def _btrfs_info(fd: int) -> tuple[int, int, bytes, int]:
     buffer = bytearray(1024)
     fcntl.ioctl(fd, _BTRFS_FS_INFO, buffer)
-    last, devices, node = struct.unpack_from("=QQ16xI", buffer)
-    return last, devices, node
+    last, devices, name, node = struct.unpack_from("=QQ16sI", buffer)
+    return last, devices, name, node
 
 
 def btrfs_device(fd: int) -> tuple[str, bytes]:

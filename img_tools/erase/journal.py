@@ -9,12 +9,12 @@ from itertools import count
 
 from img_tools.erase import ioctls
 from img_tools.erase.btrfs import BtrfsVolume, OldNodes
-from img_tools.erase.device import Watch
+from img_tools.erase.device import OURS, Watch
 from img_tools.erase.ext4 import Superblock
 from img_tools.erase.volume import Volume
 
 FILES, ATTRIBUTES = 1024, 4  # what one file has fits into one block
-_NAME = "trusted.img-clean"
+_NAME = f"trusted.{OURS}"
 
 ZEROED, OVERWRITTEN, PARTLY, LEFT = "zeroed", "overwritten", "mostly overwritten", "not reached"
 

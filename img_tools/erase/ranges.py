@@ -75,34 +75,17 @@ def merged(parts: Iterable[Ranges]) -> Ranges:
     return whole
 
 
-class Written:
-    """What was written, in any order. What is too much to remember is forgotten, and looked at."""
-
-    def __init__(self, most: int = MOST // 4) -> None:
-        self._most = most
-        self._ranges: list[tuple[int, int]] = []
-
-    def add(self, start: int, end: int) -> None:
-        """START to END was written."""
-        if self._ranges and self._ranges[-1][1] == start:
-            self._ranges[-1] = (self._ranges[-1][0], end)
-        elif len(self._ranges) < self._most:
-            self._ranges.append((start, end))
-
-    def to_verify(
-        self, extents: Iterable[tuple[int, int]], piece: int, share: int
-    ) -> Iterator[tuple[int, int]]:
-        """Of EXTENTS what was not written, and one PIECE of SHARE of what was."""
-        known = Ranges(gap=0)
-        for start, end in sorted(self._ranges):
-            known.add(start, end)
-        for start, end in extents:
-            for low, high in known.within(start, end):
-                if start < low:
-                    yield start, low
-                for place in range(low // piece * piece, high, piece):
-                    if place // piece % share == 0:
-                        yield max(place, low), min(place + piece, high)
-                start = high
-            if start < end:
-                yield start, end
+def to_verify(
+    extents: Iterable[tuple[int, int]], seen: Ranges, piece: int, share: int
+) -> Iterator[tuple[int, int]]:
+    """Of EXTENTS, which ascend, what was not SEEN, and one PIECE of SHARE of what was."""
+    for start, end in extents:
+        for low, high in seen.within(start, end):
+            if start < low:
+                yield start, low
+            for place in range(low // piece * piece, high, piece):
+                if place // piece % share == 0:
+                    yield max(place, low), min(place + piece, high)
+            start = high
+        if start < end:
+            yield start, end

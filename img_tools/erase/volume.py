@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator
 
 from img_tools import mounts
@@ -13,13 +14,14 @@ from img_tools.erase.device import Device, Unsafe
 from img_tools.erase.ioctls import Extent
 from img_tools.erase.targets import Target
 
-KEPT = 64 << 20  # bytes that stay free for everybody else, all the time
 STEP = 32 << 20  # bytes by which what is kept is taken in turns
-_NONE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+_MOMENTS, _MOMENT = 10, 0.005  # times, seconds
 
 
 class Volume:
     """The file system of TARGET, opened and known to be the one that was planned."""
+
+    kept = 64 << 20  # bytes that stay free for everybody else, all the time
 
     def __init__(self, target: Target) -> None:
         self.kind = target.kind
@@ -57,7 +59,7 @@ class Volume:
         free, others = (count * about.f_frsize for count in (about.f_bfree, about.f_bavail))
         if not others:
             others = free
-        kept = min(KEPT, others // 2)
+        kept = min(self.kept, others // 2)
         step = max(min(STEP, others // 8), self.unit) // 4096 * 4096
         return free - others + kept, max(step, 4096)
 
@@ -88,6 +90,22 @@ class Volume:
             os.unlink(name, dir_fd=self.fd)
             return fd
         raise AssertionError  # the loop returns or raises
+
+    def is_quiet(self) -> bool:
+        """Whether nobody else takes or frees space, for a moment."""
+        before = self.taken()
+        for _ in range(_MOMENTS):
+            time.sleep(_MOMENT)
+            if self.taken() != before:
+                return False
+        return True
+
+    def taken(self) -> object:
+        """What changes at once when space is taken or freed."""
+        return self.free
+
+    def gave_back(self) -> None:
+        """Have others find what was given back; unsettled, it is not handed out to us again."""
 
     def settle(self) -> None:
         """Have what was deleted become free: it is not before the journal has been written."""

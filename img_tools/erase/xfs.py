@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from img_tools.erase import ioctls
-from img_tools.erase.claim import PIECE, ROUNDS, Sparse
+from img_tools.erase.claim import PIECE, ROUNDS
 from img_tools.erase.device import Unsafe
 from img_tools.erase.ioctls import Extent, Strange
+from img_tools.erase.ranges import Ranges
+from img_tools.erase.sparse import Sparse
 from img_tools.erase.volume import Volume
 
 SPARE = 1 << 20  # bytes given back beyond what is claimed: the map of the file may grow
@@ -31,8 +33,9 @@ def exchange(claim: Sparse, volume: Volume, clean: Callable[[], bool]) -> None:
     for _ in range(2 * ROUNDS):
         if clean():
             return
+        dirty = claim.only or Ranges()
         wanted = [(start, end) for start, end in volume.extents()
-                  if next(claim.dirty.within(start, end), None)]
+                  if next(dirty.within(start, end), None)]
         held = sorted(_held(claim), key=lambda piece: piece.extent.place)
         _Round(claim, group, held).run(wanted)
 
@@ -54,12 +57,12 @@ class _Piece:
 def _held(claim: Sparse) -> Iterator[_Piece]:
     count = 0
     try:
-        for fd, size in claim.files:
-            for extent in ioctls.fiemap(fd, 0, size):
+        for file in claim.files:
+            for extent in ioctls.fiemap(file.fd, 0, file.size):
                 count += 1
                 if count > MOST:
                     return
-                yield _Piece(fd, size, extent)
+                yield _Piece(file.fd, file.size, extent)
     except Strange as strange:
         raise Unsafe(str(strange)) from None
 

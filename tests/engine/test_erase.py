@@ -11,7 +11,7 @@ from img_tools.actions import Erase, Erased, Outcome, Step
 from img_tools.cli import gauge, main
 from img_tools.erase import btrfs, claim, device, targets, xfs
 from img_tools.erase.ioctls import Extent
-from img_tools.erase.ranges import Ranges, Written, merged
+from img_tools.erase.ranges import Ranges, merged, to_verify
 from img_tools.report import clean
 from img_tools.surgery import Surgeon
 
@@ -162,19 +162,12 @@ def test_parts_are_merged_in_order():
     assert list(merged([one, two])) == [(0, 20), (1 << 20, (1 << 20) + 1)]
 
 
-def test_what_was_written_is_verified_in_part_and_the_rest_whole():
-    written = Written()
-    written.add(1000, 2000)
-    written.add(100, 300)
-    assert list(written.to_verify([(0, 1500), (1800, 2500)], 100, 4)) == [
+def test_what_was_seen_is_verified_in_part_and_the_rest_whole():
+    seen = Ranges(gap=0)
+    seen.add(100, 300)
+    seen.add(1000, 2000)
+    assert list(to_verify([(0, 1500), (1800, 2500)], seen, 100, 4)) == [
         (0, 100), (300, 1000), (1200, 1300), (2000, 2500)]
-
-
-def test_what_is_too_much_to_remember_is_verified():
-    written = Written(most=1)
-    written.add(0, 100)
-    written.add(1000, 2000)
-    assert list(written.to_verify([(0, 2000)], 100, 1 << 30))[-1] == (100, 2000)
 
 
 def test_windows_gather_near_pieces_and_cut_long_ones():

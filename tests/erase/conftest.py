@@ -50,9 +50,3 @@ def disk(_own_mounts: None, tmp_path: Path) -> MakeDisk:
 
     return make
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Kernels free in the background, and the load decides what is seen of it: try again."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.flaky(reruns=3))

@@ -1,0 +1,162 @@
+"""Free space claimed without a write, looked at while nobody else can get it, and zeroed."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from img_tools.erase import ioctls
+from img_tools.erase.claim import FULL, LEAST, PIECE, Claim, File
+from img_tools.erase.device import (
+    Reader,
+    Scan,
+    Unsafe,
+    Watch,
+    Window,
+    in_parallel,
+    windows,
+)
+from img_tools.erase.ioctls import Extent, Strange
+from img_tools.erase.ranges import Ranges
+from img_tools.erase.volume import Volume
+
+MOST = 100_000  # extents that are listed; what is beyond them is looked at once more
+_PROOFS = 3
+_OFTEN = 8  # times 64 MB, after which it is proved again
+
+
+class Sparse(Claim):
+    """Blocks that are read where the file system says they lie; those not zero are written.
+
+    ONLY is what is looked at: all, if it is None.
+    """
+
+    first = 4 * PIECE  # xfs.exchange() needs a hole before the first extent
+
+    def __init__(self, volume: Volume, watch: Watch, only: Ranges | None) -> None:
+        super().__init__(volume, watch)
+        self.only = only
+        self.read = 0
+        self._looks = 0
+        self._lock = threading.Lock()
+
+    def turn(self) -> None:
+        """See Claim."""
+        super().turn()
+        self._files[-1].seen = self.only is None
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All of them."""
+        return tuple(self._files)
+
+    def seen(self) -> Iterator[Extent]:
+        """What is held and was looked at while it was, on the device; the start of it, if long."""
+        try:
+            yield from islice((
+                piece for file in self._files if file.seen
+                for extent in ioctls.fiemap(file.fd, 0, file.size)
+                for piece in self._volume.on_device(extent)), MOST)
+        except Strange as strange:
+            raise Unsafe(str(strange)) from None
+
+    def grow(self, length: int) -> int:
+        """See Claim. Raises Unsafe when the blocks are not where the file system says."""
+        file = self._files[-1]
+        start = file.size
+        while length >= LEAST:
+            try:
+                os.ftruncate(file.fd, start + length)
+                ioctls.reserve(file.fd, start, length)
+                break
+            except OSError as error:
+                os.ftruncate(file.fd, start)
+                if error.errno not in FULL:
+                    raise Unsafe(f"space cannot be claimed: {error.strerror}") from None
+                length = length // 2 // 4096 * 4096
+        else:
+            return 0
+        file.size = start + length
+        self._look(file.fd, start, length, self.only)
+        return length
+
+    def refill(self, fd: int, start: int, length: int) -> None:
+        """Claim blocks for a hole of the file FD. Raises OSError."""
+        ioctls.reserve(fd, start, length)
+        self._look(fd, start, length, None)
+
+    def _look(self, fd: int, start: int, length: int, only: Ranges | None) -> None:
+        """Zero what the file FD holds from START on, as far as it is in ONLY and not zero."""
+        held = sorted(self._extents(fd, start, length), key=lambda extent: extent.place)
+        if only is not None:
+            held = [Extent(extent.offset + low - extent.place, low, high - low)
+                    for extent in held
+                    for low, high in only.within(extent.place, extent.place + extent.length)]
+        if not held:
+            return
+        if self._looks % _OFTEN == 0:
+            self._prove(fd, held, 1 if self._looks else _PROOFS)
+        self._looks += 1
+        places = [extent.place for extent in held]
+
+        def worker() -> Callable[[Window], None]:
+            reader = Reader(self._volume.device, self._volume.unit, probe=True)
+
+            def deal(window: Window) -> None:
+                scan = Scan()
+                reader.look(window, scan)
+                runs = Ranges(gap=0)  # neighbours in the file, wherever they lie
+                for extent in sorted(
+                        Extent(held[number].offset + low - places[number], low, high - low)
+                        for start, end in window
+                        for low, high in scan.dirty.within(start, end)
+                        for number in (bisect_right(places, low) - 1,)):
+                    runs.add(extent.offset, extent.offset + extent.length)
+                for low, high in runs:
+                    self._zero(fd, low, high - low)
+                with self._lock:
+                    self.read += scan.read
+                    self.written += runs.size
+                self._watch.add(sum(end - start for start, end in window))
+
+            return deal
+
+        in_parallel(worker, windows((extent.place, extent.place + extent.length)
+                                    for extent in held), self._watch)
+
+    def _extents(self, fd: int, start: int, length: int) -> list[Extent]:
+        """Where on the device the file FD lies from START on."""
+        try:
+            extents = [piece for extent in ioctls.fiemap(fd, start, length)
+                       for piece in self._volume.on_device(extent)]
+        except Strange as strange:
+            raise Unsafe(str(strange)) from None
+        except OSError as error:
+            raise Unsafe(f"it is not told where files lie: {error.strerror}") from None
+        size = self._volume.device.size
+        for extent in extents:
+            if extent.place % self._volume.unit or extent.place + extent.length > size:
+                raise Unsafe("the file system tells of blocks that the device does not have")
+        return extents
+
+    def _prove(self, fd: int, held: list[Extent], times: int) -> None:
+        """Write random bytes through the file and find them on the device.
+
+        Until that has been seen no address that the file system told is believed.
+        """
+        unit = self._volume.unit
+        for extent in islice(sorted(held, key=lambda one: -one.length), times):
+            at = extent.length // 2 // unit * unit
+            token = os.urandom(unit)
+            with mmap.mmap(-1, unit) as buffer:
+                buffer[:] = token
+                os.pwritev(fd, [buffer], extent.offset + at)
+            os.fdatasync(fd)
+            found = self._volume.device.read(extent.place + at, unit)
+            self._zero(fd, extent.offset + at, unit)
+            if found != token:
+                raise Unsafe("blocks are not where the file system says they are")
