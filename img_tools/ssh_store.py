@@ -5,6 +5,7 @@ What is found is told by content, so that a key is a key under any name.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -102,9 +103,14 @@ class Store:
     def __iter__(self) -> Iterator[Stored]:
         """Everything that is stored. Raises Undecided after it for what could not be read.
 
-        A file is its own home's before it is one that a link in another home leads to.
+        A file is its own home's before it is one that a link in another home leads to. Each walk
+        remembers for itself what it has met: checks walk side by side.
         """
-        self._seen, self._seen_outside, self._trouble = set(), set(), list(self._unread)
+        walk = copy.copy(self)
+        walk._seen, walk._seen_outside, walk._trouble = set(), set(), list(self._unread)
+        return walk._sorted()
+
+    def _sorted(self) -> Iterator[Stored]:
         outside: list[Stored] = []
         for item in self._all():
             if item.outside:

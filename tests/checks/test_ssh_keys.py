@@ -296,3 +296,13 @@ def test_an_unreadable_home_hides_no_other(image):
 
 def test_without_a_server_the_homes_are_looked_at(image):
     assert codes(keys(image, {"/root/.ssh/authorized_keys": KEY})) == [("fail", "authorized-key")]
+
+
+def test_walks_side_by_side_hide_nothing_from_each_other(image):
+    """`private-keys` walks the same store in another thread: what one met, the other passed by."""
+    host = image({"/root/.ssh/authorized_keys": KEY, "/root/.ssh/id_ed25519": ssh.openssh()})
+    first = iter(host.ssh_store)
+    met = [next(first)]
+    second = [*host.ssh_store]
+    assert [item.kind for item in second] == ["authorized-key", "private-key"]
+    assert [*met, *first] == second

@@ -15,7 +15,6 @@ from tests.support import File
 
 SERVICES = ("firewalld", "ssh", "rsyslog", "cron", "systemd-journald")
 LOGS = ("messages", "secure", "cron")
-OUTSIDE, INSIDE = "192.0.2.2", "192.0.2.1"
 
 PRODUCT = {
     f"/boot/vmlinuz-{os.uname().release}": "kernel",
@@ -71,17 +70,3 @@ def logged(box: Machine, log: str, words: str) -> bool:
     """Whether WORDS are in a log of /var/log."""
     path = box.tree / "var/log" / log
     return path.exists() and words in path.read_text()
-
-
-def connect(box: Machine) -> None:
-    """Give BOX a network card, and a neighbour in a network of its own who sees it alone."""
-    box.run("sh", "-euc", "ip netns add outside; ip link add card type veth peer name other netns "
-            f"outside; ip address add {INSIDE}/24 dev card; ip link set card up; "
-            f"ip -n outside address add {OUTSIDE}/24 dev other; ip -n outside link set other up")
-
-
-def reaches(box: Machine, port: int) -> bool:
-    """Whether the neighbour of BOX gets a connection to PORT."""
-    script = f"import socket; socket.create_connection(('{INSIDE}', {port}), 5)"
-    done = box.finished("ip", "netns", "exec", "outside", "python3", "-c", script)
-    return done.returncode == 0

@@ -1,8 +1,9 @@
 """A Debian tree that runs: booted by systemd-nspawn, with a kernel view and network of its own.
 
 Everything happens in namespaces of its own, down to the loopback interface, and goes with them.
-img-tools, its libraries, what its "provider" says (cloud-init's seed) and plugins of the tests are
-lent read-only below /run, so that the tree gets no name by them.
+img-tools, what its "provider" says (cloud-init's seed) and plugins of the tests are lent read-only
+below /run, so that the tree gets no name by them. img-tools is the working tree, run by the Python
+of the machine, or the single file that `make dist` built.
 """
 
 from __future__ import annotations
@@ -50,15 +51,24 @@ def demand() -> None:
 
 
 class Machine:
-    """The machine whose disk is TREE; PLACE is a directory for what is lent to it."""
+    """The machine whose disk is TREE; PLACE is a directory for what is lent to it.
 
-    def __init__(self, tree: Path, place: Path) -> None:
+    Its img-tools is the single file PROGRAM if given, else what its own Python makes of ours.
+    """
+
+    def __init__(self, tree: Path, place: Path, program: Path | None = None) -> None:
         self.tree = tree
         self.place = place
         self._leader = 0
         self._nspawn: subprocess.Popen[bytes] | None = None
-        for name in ("bin", "seed", "plugins"):
-            (place / name).mkdir()
+        self._lent = {name: place / name for name in ("bin", "seed", "plugins")}
+        for directory in self._lent.values():
+            directory.mkdir()
+        if program:
+            shutil.copy(program, place / "bin/img-check")
+            (place / "bin/img-clean").symlink_to("img-check")
+            return
+        self._lent |= {"lib": running.built(), "site": Path(sysconfig.get_path("purelib"))}
         for name in ("check", "clean"):
             script = place / "bin" / f"img-{name}"
             script.write_text(_COMMAND.replace("NAME", name))
@@ -70,14 +80,12 @@ class Machine:
         """Boot it as the INSTANCE (an id) of its provider; returns when it is up."""
         (self.place / "seed/meta-data").write_text(f"instance-id: {instance}\n")
         (self.place / "seed/user-data").write_text(f"#cloud-config\n{user_data}\n")
-        lent = {"lib": running.built(), "site": sysconfig.get_path("purelib"),
-                **{name: self.place / name for name in ("bin", "seed", "plugins")}}
         with open(self.place / "console", "ab") as console:
             self._nspawn = subprocess.Popen(
                 [*_NAMESPACES, *_SETTINGS, "systemd-nspawn", "--quiet", "--keep-unit",
                  "--register=no", "--directory", str(self.tree), "--machine", "machine",
                  "--private-network", "--console=pipe",
-                 *(f"--bind-ro={source}:{LENT}/{name}" for name, source in lent.items()),
+                 *(f"--bind-ro={source}:{LENT}/{name}" for name, source in self._lent.items()),
                  "--boot", f"ds=nocloud;s={LENT}/seed/"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
         until(lambda: self._find_leader() or self.is_off, BOOT_TIME)
@@ -186,9 +194,9 @@ def until(happened: Callable[[], object], seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def machine(tree: Path, place: Path) -> Iterator[Machine]:
-    """A machine on TREE, without power yet; it has none left at the end."""
-    made = Machine(tree, place)
+def machine(tree: Path, place: Path, program: Path | None = None) -> Iterator[Machine]:
+    """A machine on TREE, without power yet; it has none left at the end. See Machine."""
+    made = Machine(tree, place, program)
     try:
         yield made
     finally:

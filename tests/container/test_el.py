@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.container import el_server, server
+from tests.container import el_server, neighbour, server
 from tests.container.conftest import Make
 from tests.container.machine import LENT, Machine, until
 from tests.container.test_life import residues
@@ -52,6 +52,7 @@ def life(request: pytest.FixtureRequest, make_el: Make) -> Life:
     seen = Life()
     (box.place / "plugins/old.py").write_text(OLD)
     box.boot("one", server.USER_DATA)
+    neighbour.connect(box)
     el_server.soil(box)
     seen.before = running.checked(box.argv(box.tool("img-check"), "--format", "json")).report
     _look(box, seen)
@@ -65,6 +66,7 @@ def life(request: pytest.FixtureRequest, make_el: Make) -> Life:
     seen.off = running.check(box.tree, "--no-refresh").report
 
     box.boot("two", server.USER_DATA)
+    neighbour.connect(box)
     box.run("logger", "--tag", "acme", "hello again")
     until(lambda: el_server.logged(box, "messages", "hello again"), 30)
     _look(box, seen)
@@ -75,13 +77,11 @@ def life(request: pytest.FixtureRequest, make_el: Make) -> Life:
 
 
 def _look(box: Machine, seen: Life) -> None:
-    if box.finished("ip", "netns", "exec", "outside", "true").returncode != 0:
-        el_server.connect(box)
     seen.ids.append((box.tree / "etc/machine-id").read_text())
     seen.keys.append(box.run("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub", check=False))
     seen.services.append(box.active(*el_server.SERVICES))
     seen.firewall.append(box.run("firewall-cmd", "--state", check=False).strip())
-    seen.reached.append((el_server.reaches(box, 22), el_server.reaches(box, 8000)))
+    seen.reached.append(neighbour.reaches(box, 22, 8000))
 
 
 def test_what_a_build_leaves_is_found_while_it_runs(life: Life) -> None:
