@@ -46,12 +46,13 @@ class Claim:
 
     def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
         with contextlib.ExitStack() as all_of_them:  # when one fails, the others go nevertheless
-            for _ in self._files:
-                all_of_them.callback(self._drop, flush=kind is None)
+            for file in self._files:
+                all_of_them.callback(self._drop, file, flush=kind is None)
 
-    def _drop(self, *, flush: bool) -> None:
-        """Free what the oldest file holds."""
-        fd = self._files.pop(0).fd
+    def _drop(self, file: File, *, flush: bool) -> None:
+        """Free what FILE holds."""
+        self._files.remove(file)
+        fd = file.fd
         try:
             if flush:
                 self._flush(fd)
@@ -69,12 +70,12 @@ class Claim:
             raise Full("not even a file without a name has room") from None
 
     def give_back(self, length: int) -> None:
-        """Free LENGTH bytes of what was claimed before the last turn."""
+        """Free LENGTH bytes of what was claimed before the last turn, the latest first."""
         while length > 0 and len(self._files) > 1:
-            file = self._files[0]
+            file = self._files[-2]
             if file.size - self.first <= length:
                 length -= file.size - self.first
-                self._drop(flush=True)
+                self._drop(file, flush=True)
             else:
                 file.size -= length
                 self._flush(file.fd)

@@ -17,7 +17,7 @@ CHUNK = 1 << 20  # bytes read or written at once
 BRIDGE = 64 << 10  # bytes; a used piece that is smaller is read along with what is free around it
 PAGE = 4096  # the unit in which zeros are looked for, unless the blocks are smaller
 PROBES = 4
-THREADS = 2  # one reads while the other compares
+THREADS = 4  # so that the disk has something to do while one compares
 ZEROS = bytes(CHUNK)
 _SHORT = 65536
 

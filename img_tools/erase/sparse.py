@@ -12,6 +12,7 @@ from itertools import islice
 from img_tools.erase import ioctls
 from img_tools.erase.claim import FULL, LEAST, PIECE, Claim, File
 from img_tools.erase.device import (
+    THREADS,
     Reader,
     Scan,
     Unsafe,
@@ -43,6 +44,7 @@ class Sparse(Claim):
         self.read = 0
         self._looks = 0
         self._lock = threading.Lock()
+        self._readers = [Reader(volume.device, volume.unit, probe=True) for _ in range(THREADS)]
 
     def turn(self) -> None:
         """See Claim."""
@@ -103,8 +105,10 @@ class Sparse(Claim):
         self._looks += 1
         places = [extent.place for extent in held]
 
+        readers = iter(self._readers)
+
         def worker() -> Callable[[Window], None]:
-            reader = Reader(self._volume.device, self._volume.unit, probe=True)
+            reader = next(readers)
 
             def deal(window: Window) -> None:
                 scan = Scan()
