@@ -2,6 +2,7 @@
 # make test      the tests that need no root and no network: under a minute
 # make test-all  all of them: root, mmdebstrap, systemd-nspawn, QEMU, loop devices, a mirror; trees are cached
 # make test-vm   what make dist built, in virtual machines: build, clean, snapshot, two clones; QEMU
+#                CLEANUP_SH=path of DigitalOcean's script: what it leaves on the same disks, too
 # make lint      ruff, mypy on the built tree, shellcheck
 # make runtime   the static Python of the packages, from pinned sources: musl-tools, 3 minutes
 # make dist      dist/: .deb, .rpm, the single file, sdist, wheel, SHA256SUMS; debhelper, rpm

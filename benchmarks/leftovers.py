@@ -6,7 +6,7 @@ Needs root, mmdebstrap and a mirror, like tests/rootfs, whose trees and leftover
 every row of docs/residues.md that is removed or emptied, keys, and copies of password files. Both
 clean a copy of the same tree, in a chroot without a network (its updates are installed). All that
 is planted is new, which is to the advantage of cleanup.sh: it passes over logs that are a day old.
-docs/comparison.md shows the outcome.
+docs/parity.md shows the outcome.
 """
 
 from __future__ import annotations

@@ -95,12 +95,18 @@ class Surgeon:
         return frozenset(rest)
 
     def remove(self, path: str) -> int | None:
-        """Remove the file, link or tree at PATH."""
+        """Remove the file, link or tree at PATH.
+
+        A file is cut to nothing first: while a process has it open its blocks are not free, so they
+        would not be erased, and would be on the disk when the power is off.
+        """
         parent, name = _take_apart(path)
         _spare_system(path)  # a link too: /bin is one to usr/bin
         fd = self._directory(parent)
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
+            with contextlib.suppress(OSError):  # it has other names, or is a program that runs
+                self.truncate(path)
             os.unlink(name, dir_fd=fd)
             return found.st_size if stat.S_ISREG(found.st_mode) else 0
         return _remove_tree(name, fd)

@@ -61,6 +61,23 @@ def test_a_file_goes_and_its_size_is_told(surgeon, top):
     assert not (top / "tmp/x").exists()
 
 
+def test_a_file_that_is_open_holds_nothing_when_its_name_is_gone(surgeon, top):
+    """Its blocks would not be free while free space is erased: seen with dhclient's leases."""
+    build(top, {"/tmp/held": "secret"})
+    with open(top / "tmp/held") as held:
+        assert surgeon.remove("/tmp/held") == 6
+        assert os.fstat(held.fileno()).st_size == 0
+    assert os.listdir(top / "tmp") == []
+
+
+def test_a_program_that_runs_goes(surgeon, top):
+    shutil.copy("/bin/sleep", top / "tmp/program")
+    with subprocess.Popen([top / "tmp/program", "60"]) as running:
+        surgeon.remove("/tmp/program")
+        assert os.listdir(top / "tmp") == []
+        running.kill()
+
+
 def test_a_missing_path_is_file_not_found(surgeon, top):
     build(top, {"/tmp/file": "x"})
     for act in (surgeon.remove, surgeon.empty, surgeon.truncate):

@@ -72,5 +72,5 @@ def _image(suite: str, place: Path) -> Path:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how long each part of a story took; workers of xdist show nothing themselves."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
-        for name, seconds in report.user_properties:
-            terminalreporter.write_line(f"{name}: {seconds}")
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")

@@ -83,6 +83,12 @@ def assemble(tree: Path, image: Path) -> None:
         file.write(core)
 
 
+def read(image: Path, path: str) -> bytes:
+    """The content of the file PATH on the raw IMAGE, which is not mounted; b"" if there is none."""
+    return subprocess.run(["debugfs", "-R", f"cat {path}", f"{image}?offset={START}"],
+                          capture_output=True, check=True).stdout
+
+
 def overlay(image: Path, name: Path) -> Path:
     """NAME, a disk that reads as IMAGE and keeps what is written to it for itself."""
     _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image), str(name))

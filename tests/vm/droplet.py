@@ -22,13 +22,14 @@ from typing import Any
 from tests.rootfs import trees
 from tests.vm.provider import Instance
 
-TOOLS = ("qemu-system-x86_64", "qemu-img", "genisoimage", "sfdisk", "mke2fs", "setpriv", "ssh",
-         "ssh-keygen")
+TOOLS = ("qemu-system-x86_64", "qemu-img", "genisoimage", "sfdisk", "mke2fs", "debugfs",
+         "setpriv", "ssh", "ssh-keygen")
 MEMORY = 1024  # MiB, as the smallest Droplet
 BOOT_TIME = 1800  # seconds under emulation on a busy machine; an idle one takes 60
 PATIENCE = 900  # seconds for a command
 OFF_TIME = 300  # seconds to shut down
-PROBE_TIME = 15  # seconds; a kernel that runs under KVM needs two
+PROBE_TIME = 8  # seconds; a kernel that runs under KVM needs two
+_BOOTED = re.compile(rb"Cloud-init v\. .* finished at")
 TAIL = 4000  # characters of the console in an error message
 
 
@@ -48,9 +49,14 @@ class Rack:
     accelerator: str
 
     @contextlib.contextmanager
-    def droplet(self, instance: Instance, disk: Path) -> Iterator[Droplet]:
-        """The Droplet of INSTANCE, switched on; it has no power left at the end."""
-        made = Droplet(instance, disk, self)
+    def droplet(
+        self, instance: Instance, disk: Path, memory: Path | None = None
+    ) -> Iterator[Droplet]:
+        """The Droplet of INSTANCE, switched on; it has no power left at the end.
+
+        With the DISK and the MEMORY that Droplet.save() has written it goes on from there.
+        """
+        made = Droplet(instance, disk, self, memory)
         try:
             made.power_on()
             yield made
@@ -61,12 +67,15 @@ class Rack:
 class Droplet:
     """The machine of INSTANCE in RACK, whose disk is the file DISK."""
 
-    def __init__(self, instance: Instance, disk: Path, rack: Rack) -> None:
+    def __init__(
+        self, instance: Instance, disk: Path, rack: Rack, memory: Path | None = None
+    ) -> None:
         self.instance = instance
         self.disk = disk
         self.place = rack.place
         self.packets = rack.place / f"{instance.id}.pcap"
         self._accelerator = rack.accelerator
+        self._resumed = ["-incoming", f"exec:cat {shlex.quote(str(memory))}"] if memory else []
         self._console = rack.place / f"{instance.id}.console"
         self._errors = rack.place / f"{instance.id}.errors"
         self._known_hosts = rack.place / f"{instance.id}.known_hosts"
@@ -76,7 +85,10 @@ class Droplet:
     # -- power ---------------------------------------------------------------------------------
 
     def power_on(self) -> None:
-        """Switch it on; returns when QEMU runs, not when Debian does: see wait_up()."""
+        """Switch it on; returns when QEMU runs, not when Debian does: see wait_up().
+
+        What goes on from a memory runs at once.
+        """
         form = "qcow2" if self.disk.suffix == ".qcow2" else "raw"
         drive = self.instance.config_drive(self.place)
         with open(self._errors, "w") as errors:
@@ -90,12 +102,27 @@ class Droplet:
                  "-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22,"
                             "hostfwd=tcp:127.0.0.1:0-:80",
                  "-object", f"filter-dump,id=dump,netdev=net,file={self.packets}",
-                 "-device", f"virtio-net-pci,netdev=net,mac={self.instance.mac},romfile="],
+                 "-device", f"virtio-net-pci,netdev=net,mac={self.instance.mac},romfile=",
+                 *self._resumed],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         self._qmp("qmp_capabilities")
         listing = self._qmp("human-monitor-command", {"command-line": "info usernet"})
+        self._until_status("query-status", "running")
         self._ports = {int(inside): int(outside) for outside, inside in re.findall(
             r"TCP\[HOST_FORWARD\] +\d+ +127\.0\.0\.1 +(\d+) +\S+ +(\d+)", listing)}
+
+    def save(self, memory: Path, disk: Path) -> None:
+        """Write what it is at this moment to MEMORY and DISK, as if it were cut in two, and go on.
+
+        Connections that are open go on here alone.
+        """
+        self._qmp("migrate", {"uri": f"exec:cat > {shlex.quote(str(memory))}"})
+        self._until_status("query-migrate", "completed")  # and it stands still
+        subprocess.run(["cp", "--sparse=always", self.disk, disk], check=True)
+        self._qmp("cont")
+
+    def _until_status(self, query: str, status: str) -> None:
+        self.until(lambda: self._qmp(query).get("status") == status, OFF_TIME, f"not {status}")
 
     def _qmp(self, command: str, arguments: dict[str, str] | None = None) -> Any:
         assert self._qemu
@@ -113,7 +140,11 @@ class Droplet:
         raise AssertionError(f"QEMU ended: {self._errors.read_text()}")
 
     def wait_up(self) -> None:
-        """Wait until its owner can log in and all that starts at boot has, cloud-init too."""
+        """Wait until its owner can log in and all that starts at boot has, cloud-init too.
+
+        Nobody logs in before cloud-init is done: under emulation each attempt costs seconds.
+        """
+        self.until(lambda: _BOOTED.search(self._console.read_bytes()), BOOT_TIME, "no boot")
         self.until(lambda: self.attempt("echo", "in").stdout == "in\n", BOOT_TIME, "no login")
         self.ask(state="systemctl is-system-running --wait")
 

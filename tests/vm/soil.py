@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -16,6 +17,7 @@ from tests.vm import disk
 from tests.vm.droplet import Droplet
 from tests.vm.vendor import upload
 
+SEED = "/var/lib/systemd/random-seed"
 CANARY = re.compile(rb"CANARY-([a-z-]+)-[0-9a-f]{16}")
 
 
@@ -46,6 +48,7 @@ def _files(canary: Canaries) -> dict[str, object]:
         "/var/backups/shadow.bak": f"{canary('kept-by-dpkg')}:{HASH}:1:0:9:7:::\n",
         "/var/cache/apt/archives/x_1_all.deb": canary("package"),
         "/var/log/acme.log.1": canary("rotated-log"), "/var/log/acme/app.log": canary("app-log"),
+        "/var/log/acme/old.log": canary("old-log"),
         "/etc/.fstab.swp": canary("editor"), "/etc/acme.conf.dpkg-old": canary("dpkg-old"),
         "/var/lib/systemd/credential.secret": canary("credential-secret"),
     }
@@ -71,6 +74,12 @@ for name in os.listdir("/srv/old"):
 os.rmdir("/srv/old")
 os.sync()
 """
+# A build takes its time: a log and a journal that nothing was written to for some days.
+_AGED = """
+journalctl --rotate
+touch --date '3 days ago' /var/log/acme/old.log /var/log/journal/*/system@*.journal
+sync
+"""
 # As a page that the kernel has written there; swap is in use from the second page on.
 _SWAPPED = """
 import subprocess
@@ -86,13 +95,14 @@ def soil(box: Droplet, canary: Canaries) -> None:
     """Use BOX as builders do, and leave it as they do."""
     upload(box, _files(canary))
     box.run("logger", "--tag", "acme", canary("journal-and-syslog"))
+    box.run("logger", "--journald", stdin=f"MESSAGE=up\nACME={canary('journal')}\n".encode())
     _visit(box, f"/{canary('access-log')}")
     box.attempt("true", user=canary("login-of-nobody"))
     box.session(f"export PASSWORD={canary('shell-history')}", "exit")
     box.run("python3", "-c", _DELETED.format(
         data=canary("deleted-data"), name=canary("deleted-name"), link=canary("deleted-link")))
     box.run("python3", "-c", _SWAPPED.format(swap=canary("swap")))
-    box.run("sync")
+    box.run("sh", "-euc", _AGED)
 
 
 def _visit(box: Droplet, path: str) -> None:
@@ -101,9 +111,20 @@ def _visit(box: Droplet, path: str) -> None:
         urlopen(box.url(path), timeout=60).close()
 
 
-def found(image: Path, **identities: str) -> dict[str, list[int]]:
+def left(image: Path, identities: Mapping[str, bytes]) -> dict[str, list[int]]:
+    """As found(), on a snapshot, where a random seed counts whenever it was written.
+
+    Systemd writes a new one over it at each power-off, which all clones would start from.
+    """
+    hits = found(image, identities)
+    if disk.read(image, SEED):
+        hits.setdefault("random-seed", [])
+    return hits
+
+
+def found(image: Path, identities: Mapping[str, bytes]) -> dict[str, list[int]]:
     """The places whose canary is anywhere on IMAGE, and the IDENTITIES that are, with offsets."""
-    names = {text.encode(): name for name, text in identities.items()}
+    names = {text: name for name, text in identities.items()}
     hits: dict[str, list[int]] = {}
     for text, offsets in disk.found(image, CANARY, *(
             re.compile(re.escape(one)) for one in names)).items():

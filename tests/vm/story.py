@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import psutil
+
 from tests.support import validated
-from tests.vm import dhcp, disk, soil, vendor
+from tests.vm import dhcp, disk, soil, upstream, vendor
 from tests.vm.droplet import Droplet, Rack
 from tests.vm.provider import Instance
 
@@ -33,19 +37,26 @@ class Identity:
 
 @dataclass(frozen=True)
 class Clone:
-    """What the owner of a clone finds; `refused` is what sshd says to others."""
+    """What the owner of a clone finds; `refused` is what sshd says to others.
+
+    `told` is all that img-check shows, `report` the same for machines.
+    """
 
     identity: Identity
     facts: dict[str, str]
     refused: dict[str, str]
     sessions: list[str]
     pages: dict[str, str]
+    told: str
     report: dict[str, Any]
 
 
 @dataclass
 class Story:
-    """What was seen, from the build to the clones; `seconds` is how long each part took."""
+    """What was seen, from the build to the clones; `times` is how long each part took.
+
+    `theirs` is what DigitalOcean's script leaves in place of `left`, where it is at hand.
+    """
 
     before: dict[str, Any]
     planted: set[str]
@@ -53,21 +64,30 @@ class Story:
     build: Identity
     cleaned: dict[str, Any]
     left: dict[str, list[int]]
+    theirs: dict[str, list[int]] | None
     clones: list[Clone]
-    seconds: dict[str, float]
+    times: dict[str, str]
 
 
 class _Clock:
-    """Seconds of each part of the story."""
+    """Seconds of each part of the story, and of the processors for it."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
+        self.times: dict[str, str] = {}
+        self._last = time.monotonic(), _processor_time()
 
     def lap(self, name: str) -> None:
         """What was done since the last lap is called NAME."""
-        now = time.monotonic()
-        self.seconds[name], self._last = round(now - self._last, 1), now
+        now = time.monotonic(), _processor_time()
+        self.times[name] = "{:.0f} s, CPU {:.0f} s".format(
+            *(new - old for new, old in zip(now, self._last, strict=True)))
+        self._last = now
+
+
+def _processor_time() -> float:
+    """Seconds of this process and of all below it, machines that run too."""
+    running = (one.cpu_times() for one in psutil.Process().children(recursive=True))
+    return sum(os.times()[:4]) + sum(sum(times[:4]) for times in running)
 
 
 def tell(image: Path, package: Path, rack: Rack) -> Story:
@@ -82,20 +102,26 @@ def tell(image: Path, package: Path, rack: Rack) -> Story:
         soil.soil(box, canaries)
         vendor.finish(box)
         clock.lap("build")
-        build = _identity(box)
+        build = _identity(box, box.ask(**IDENTITY))
         secrets = _secrets(box, build)
-        on_disk = soil.found(image, **secrets)
+        on_disk = soil.found(image, secrets)
         before = validated(box.run("img-check", "--format", "json", codes=(1,)))
         clock.lap("img-check")
+        twin = upstream.Twin.of(box, rack) if upstream.SCRIPT else None
+        clock.lap("twin is made")
         cleaned = _clean(box)
         clock.lap("img-clean")
         box.wait_off()
         clock.lap("power-off")
-    left = soil.found(image, **secrets)
+    left = soil.left(image, secrets)
     clock.lap("scan")
+    theirs = None
+    if twin:
+        theirs = twin.clean(Path(str(upstream.SCRIPT)).read_bytes(), secrets)
+        clock.lap("cleanup.sh, power-off, scan")
     clones = _clones(image, builder, rack, clock)
-    return Story(before, canaries.places | secrets.keys(), on_disk, build, cleaned, left, clones,
-                 clock.seconds)
+    return Story(before, canaries.places | secrets.keys(), on_disk, build, cleaned, left,
+                 theirs, clones, clock.times)
 
 
 def _clean(box: Droplet) -> dict[str, Any]:
@@ -121,9 +147,15 @@ def _clones(image: Path, builder: Instance, rack: Rack, clock: _Clock) -> list[C
     return clones
 
 
-# What is asked of a clone, by name.
+# What is asked of a machine, and of a clone, by name.
+IDENTITY = {
+    "machine-id": "cat /etc/machine-id", "seed": f"sha256sum < {soil.SEED}",
+    "keys": "cat /etc/ssh/ssh_host_*_key.pub",
+}
 FACTS = {
     "password": f"cat {vendor.PASSWORD}",
+    "greeting": f"for i in $(seq 60); do grep -q '{GREETING}' /var/log/syslog && break; sleep 1;"
+                " done",
     "state": "systemctl is-system-running",
     "failed units": "systemctl --failed --no-legend --plain",
     "cloud-init": "cat /run/cloud-init/result.json",
@@ -132,6 +164,9 @@ FACTS = {
     "syslog": "cat /var/log/syslog", "auth.log": "cat /var/log/auth.log",
     "nginx": "cat /var/log/nginx/access.log", "cloud-init.log": "cat /var/log/cloud-init.log",
     "login records": "wc --bytes < /var/log/wtmp",
+    "img-check": "img-check --no-refresh -o /run/report.json 2>&1",
+    "report": "cat /run/report.json",
+    **IDENTITY,
 }
 
 
@@ -139,29 +174,33 @@ def _visit(box: Droplet, strangers: dict[str, Path]) -> Clone:
     """What the owner of BOX finds, and what STRANGERS, who have other keys, do not."""
     refused = {name: _refusal(box, key) for name, key in {**strangers, "a password": None}.items()}
     sessions = [box.session("exit") for _ in range(2)]
-    password = box.run("cat", vendor.PASSWORD).strip()
+    password = box.run(
+        "sh", "-euc", f"logger --tag owner {GREETING}; cat {vendor.PASSWORD}").strip()
     pages = {"/": _page(box, "/"), "/admin/ without": _page(box, "/admin/"),
              "/admin/ with": _page(box, "/admin/", password)}
-    box.run("logger", "--tag", "owner", GREETING)
-    box.until(lambda: GREETING in box.run("cat", "/var/log/syslog"), 60, "syslog is silent")
     facts = box.ask(**FACTS)
-    report = box.run("img-check", "--no-refresh", "--format", "json", codes=(0, 1, 3))
-    return Clone(_identity(box), facts, refused, sessions, pages, validated(report))
+    return Clone(_identity(box, facts), facts, refused, sessions, pages, facts["img-check"],
+                 validated(facts["report"]))
 
 
-def _identity(box: Droplet) -> Identity:
-    """Who BOX is."""
-    answers = box.ask(machine_id="cat /etc/machine-id",
-                      seed="sha256sum < /var/lib/systemd/random-seed",
-                      keys="cat /etc/ssh/ssh_host_*_key.pub")
-    return Identity(answers["machine_id"].strip(), frozenset(answers["keys"].splitlines()),
+def _identity(box: Droplet, answers: dict[str, str]) -> Identity:
+    """Who BOX is, by its ANSWERS to IDENTITY."""
+    return Identity(answers["machine-id"].strip(), frozenset(answers["keys"].splitlines()),
                     answers["seed"], frozenset(dhcp.client_identifiers(box.packets)))
 
 
-def _secrets(box: Droplet, identity: Identity) -> dict[str, str]:
-    """What of the IDENTITY of BOX is looked for on its disk: nobody planted it."""
-    private = box.run("cat", "/etc/ssh/ssh_host_ed25519_key").splitlines()
-    return {"machine-id": identity.machine_id, "host-key": private[4]}
+def _secrets(box: Droplet, identity: Identity) -> dict[str, bytes]:
+    """What of the IDENTITY of BOX is looked for on its disk: nobody planted it.
+
+    Networkd of Debian 13 keeps no lease on the disk.
+    """
+    answers = box.ask(key="cat /etc/ssh/ssh_host_ed25519_key",
+                      seed=f"od -An -v -tx1 -N32 {soil.SEED}", lease="cat /var/lib/dhcp/*.leases")
+    expiry = re.search("^ *expire .*;$", answers["lease"], re.M)
+    return {"machine-id": identity.machine_id.encode(),
+            "host-key": answers["key"].splitlines()[4].encode(),
+            "random-seed": bytes.fromhex(answers["seed"]),
+            **({"lease": expiry[0].encode()} if expiry else {})}
 
 
 def _refusal(box: Droplet, key: Path | None) -> str:
