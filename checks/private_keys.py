@@ -20,14 +20,15 @@ from img_tools.host import Host, Secret
 from img_tools.model import Finding, Note, Undecided, bounded, fail
 
 CATEGORY = "secrets"
+CODES = ("private-key",)
 REFERENCES = (
     "CWE-321: use of hard-coded cryptographic key", "AWS Marketplace: no hardcoded secrets")
 
 KEY = "private-key"
 # Findings of other checks that say of a file that it is a key.
 ELSEWHERE = ("credentials", "identity", "node-identity")
-CODES = ("certificate-key", "cloud-token", "gpg-key", "node-identity", "subscription", "tls-key",
-         "vpn-key")
+KEYS = ("certificate-key", "cloud-token", "gpg-key", "node-identity", "subscription", "tls-key",
+        "vpn-key")
 
 
 def check(host: Host) -> Iterator[Finding | Note]:
@@ -48,7 +49,7 @@ def _told_elsewhere(host: Host) -> Iterator[str]:
     for topic in ELSEWHERE:
         with suppress(Undecided):
             yield from (match.entry.path for match in residue.matches(host, topic)
-                        if match.residue.code in CODES)
+                        if match.residue.code in KEYS)
 
 
 def _finding(secret: Secret) -> Finding:

@@ -17,6 +17,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, Undecided, warn
 
 CATEGORY = "packages"
+CODES = ("deleted-code", "reboot-required")
 REFERENCES = ("build-an-image: install software updates before creating the image",)
 
 MARKS = ("/run/reboot-required", "/var/run/reboot-required")

@@ -44,14 +44,15 @@ from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
 from img_tools.secrets import scan
+from img_tools.secrets.rules import CODES as SECRET_CODES
 from img_tools.secrets.scan import Secret
 from img_tools.ssh_access import Lock
 from img_tools.ssh_store import Stored
 from img_tools.sshkeys import private as private_key
 from img_tools.sshkeys import public as public_key
 
-__all__ = ["Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock", "Mount",
-           "OsRelease", "Repository", "RootFS", "Secret", "State", "Stored", "Update",
+__all__ = ["SECRET_CODES", "Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock",
+           "Mount", "OsRelease", "Repository", "RootFS", "Secret", "State", "Stored", "Update",
            "private_key", "public_key"]
 
 

@@ -40,7 +40,8 @@ class Plugin:
 
     `title` is the first line of its docstring and `explanation` the rest. `early` ones are started
     first since they wait for something outside; `phase` orders cleaners. One that is not `default`
-    (DEFAULT = False) runs only when it is asked for by its id.
+    (DEFAULT = False) runs only when it is asked for by its id. `codes` are those of its findings,
+    None where it does not name them (CODES).
     `verb` is its check() or plan().
     """
 
@@ -54,6 +55,7 @@ class Plugin:
     source: str
     phase: int = 0
     default: bool = True
+    codes: tuple[str, ...] | None = None
 
 
 def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugin]:
@@ -157,6 +159,7 @@ def _plugin(module: ModuleType, verb: str) -> Plugin:
         category=_category(module, source), references=_references(module, source),
         early=bool(getattr(module, "EARLY", False)), phase=int(getattr(module, "PHASE", 0)),
         default=bool(getattr(module, "DEFAULT", True)),
+        codes=_codes(module, source),
         verb=getattr(module, verb), source=source,
     )
 
@@ -166,6 +169,15 @@ def _category(module: ModuleType, source: str) -> str:
     if not isinstance(category, str) or not re.fullmatch("[a-z][a-z0-9-]*", category):
         raise PluginError(f"{source}: CATEGORY must be one word in lower case")
     return category
+
+
+def _codes(module: ModuleType, source: str) -> tuple[str, ...] | None:
+    codes = getattr(module, "CODES", None)
+    if codes is not None and (not isinstance(codes, tuple | list) or not all(
+        isinstance(code, str) and re.fullmatch("[a-z][a-z0-9-]*", code) for code in codes
+    )):
+        raise PluginError(f"{source}: CODES must be a tuple of codes, like (\"left-over\",)")
+    return None if codes is None else tuple(sorted(codes))
 
 
 def _references(module: ModuleType, source: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from img_tools.actions import Action, Empty, Remove, RemoveFiles, Truncate
-from img_tools.catalogue import Residue, Treat
+from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.host import Host
 from img_tools.matching import (
     Crowd,
@@ -28,7 +28,7 @@ from img_tools.matching import (
 from img_tools.model import Finding, Undecided
 from img_tools.mounts import within
 
-__all__ = ["Match", "Residue", "Treat", "describes", "findings", "listed", "matches"]
+__all__ = ["Match", "Residue", "Treat", "codes", "describes", "findings", "listed", "matches"]
 
 LIMIT = 50  # findings listed of one code; the rest are counted, so that a report stays readable
 CROWD = 100  # files of one directory from which on removing them is one action, not as many
@@ -52,6 +52,11 @@ class _Sample:
         """Keep the first LIMIT and return them."""
         self.first = sorted(self.first, key=lambda match: match.path)[:LIMIT]
         return self.first
+
+
+def codes(topic: str) -> tuple[str, ...]:
+    """The codes that findings of TOPIC may have."""
+    return tuple(dict.fromkeys(row.code for row in CATALOGUE if row.topic == topic))
 
 
 def findings(host: Host, topic: str) -> Iterator[Finding]:

@@ -49,7 +49,8 @@ def test_a_file_in_a_directory_is_a_check(directory):
 
 def test_what_a_plugin_need_not_say(directory):
     (plugin,) = load_from(directory({"/x.py": GOOD}))
-    assert (plugin.category, plugin.references, plugin.early) == ("other", (), False)
+    assert (plugin.category, plugin.references, plugin.codes) == ("other", (), None)
+    assert not plugin.early
 
 
 def test_ours_and_the_vendor_s_come_sorted_together(directory):
@@ -99,6 +100,8 @@ def test_a_plugin_may_use_dataclasses_with_deferred_annotations(directory):
     ('"""T"""\nraise SystemExit(0)\n', "SystemExit"),
     (GOOD + 'REFERENCES = ("forgot the comma")\n', r'REFERENCES must be a tuple of strings'),
     (GOOD + "REFERENCES = (1,)\n", "REFERENCES must be a tuple of strings"),
+    (GOOD + 'CODES = "left-over"\n', "CODES must be a tuple of codes"),
+    (GOOD + 'CODES = ("Left over",)\n', "CODES must be a tuple of codes"),
     (GOOD + "CATEGORY = None\n", "CATEGORY must be one word"),
     (GOOD + 'CATEGORY = "Two Words"\n', "CATEGORY must be one word"),
 ])
