@@ -20,6 +20,7 @@ from img_tools.policy import near
 from img_tools.references import linked
 
 SYSTEM_DIR = "/etc/img-tools"
+VERBS = ("check", "plan")  # of checks, of cleaners
 
 _LACKING = ("imports {}, which the packaged program does not bring: it has most of the standard "
             "library, click, distro, packaging, psutil and yaml. Do without, or install img-tools "
@@ -58,14 +59,19 @@ class Plugin:
     codes: tuple[str, ...] | None = None
 
 
-def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugin]:
-    """All plugins of PACKAGE ("img_tools.checks") and of DIRECTORIES, sorted by id.
+def load(
+    package: str, verb: str, directories: Sequence[str] = (), mixed: Sequence[str] = ()
+) -> list[Plugin]:
+    """All plugins of PACKAGE ("img_tools.checks"), of DIRECTORIES and of MIXED, sorted by id.
 
-    VERB is the function each must have. Raises PluginError for one that breaks the contract.
+    VERB is the function each must have; in the directories MIXED lie plugins of either kind, and
+    those of the other are passed over. Raises PluginError for one that breaks the contract.
     """
     plugins = [_plugin(module, verb) for module in _package_modules(package)]
     plugins += [_plugin(module, verb) for directory in directories
                 for module in _directory_modules(directory)]
+    plugins += [_plugin(module, verb) for directory in mixed
+                for module in _directory_modules(directory) if not _of_other_kind(module, verb)]
     by_id: dict[str, Plugin] = {}
     for plugin in plugins:
         if plugin.id in by_id:
@@ -141,6 +147,12 @@ def _refuse_unsafe(path: str) -> None:
     why = trust.objection(path)
     if why:
         raise PluginError(f"{path}: {why}")
+
+
+def _of_other_kind(module: ModuleType, verb: str) -> bool:
+    """True for a cleaner where checks are loaded, and the other way round."""
+    found = {one for one in VERBS if callable(getattr(module, one, None))}
+    return bool(found) and verb not in found
 
 
 def _plugin(module: ModuleType, verb: str) -> Plugin:

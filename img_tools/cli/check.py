@@ -51,7 +51,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
               help="Judge by the policy in FILE: profile, disabled checks, severities, waivers "
                    "(default: /etc/img-tools/policy.toml, if there).")
 @click.option("--plugin-dir", multiple=True, metavar="DIR",
-              shell_complete=DIRECTORIES, help="Load more checks from DIR.")
+              shell_complete=DIRECTORIES, help="Load more checks and cleaners from DIR.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
 @click.option("-o", "outputs", multiple=True, metavar="FILE", shell_complete=FILES,

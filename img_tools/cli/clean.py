@@ -57,7 +57,7 @@ class Refused(click.ClickException):
 @click.option("--policy", "policy_file", metavar="FILE", shell_complete=FILES,
               help="Policy file (default: /etc/img-tools/policy.toml, if it exists).")
 @click.option("--plugin-dir", multiple=True, metavar="DIR",
-              shell_complete=DIRECTORIES, help="Load more cleaners from DIR.")
+              shell_complete=DIRECTORIES, help="Load more checks and cleaners from DIR.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text",
               show_default=True, help="Format of the report on standard output.")
 @click.option("-o", "outputs", multiple=True, metavar="FILE", shell_complete=FILES,
@@ -112,7 +112,7 @@ def command(
     last = _self_removal() if self_remove else []
     common.demand("img-clean", root, outputs, FORMATS)
     view = _View(form, outputs, quiet, verbose)
-    with _Session(root, policy_file, erase, view) as session:
+    with _Session(root, policy_file, plugin_dir, erase, view) as session:
         if not yes:
             plan = session.plan([*chosen, *last])
             if dry_run or not _can_ask():
@@ -225,8 +225,9 @@ class _Stopper:
 class _Session:
     """One run over one image; no second one can start on it meanwhile."""
 
-    def __init__(self, root: str, policy_file: str | None, erase: str, view: _View) -> None:
-        self._checks = common.load_plugins("checks", "check", ())
+    def __init__(self, root: str, policy_file: str | None, plugin_dir: tuple[str, ...],
+                 erase: str, view: _View) -> None:
+        self._checks = common.load_plugins("checks", "check", plugin_dir)
         policy = common.read_policy(None, policy_file, self._checks)
         self._checks = common.enable(self._checks, policy.enabled)
         self._disabled = policy.disabled

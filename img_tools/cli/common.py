@@ -64,13 +64,16 @@ def path_completion(kind: str) -> Completion:
 
 
 def load_plugins(kind: str, verb: str, directories: tuple[str, ...]) -> list[Plugin]:
-    """Every plugin of KIND ("checks"), those of /etc/img-tools and of DIRECTORIES too."""
+    """Every plugin of KIND ("checks"), those of /etc/img-tools and of DIRECTORIES too.
+
+    In DIRECTORIES lie checks and cleaners, so that both commands may be given the same.
+    """
     from img_tools import plugins
 
     standard = os.path.join(plugins.SYSTEM_DIR, kind)
     found = [standard] if os.path.isdir(standard) else []
     try:
-        return plugins.load(f"img_tools.{kind}", verb, [*found, *directories])
+        return plugins.load(f"img_tools.{kind}", verb, found, directories)
     except plugins.PluginError as error:
         raise click.UsageError(str(error)) from None
 

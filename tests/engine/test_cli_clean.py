@@ -102,6 +102,19 @@ def test_bad_usage_is_one_line_and_2(arguments, place, only, more, words):
     assert (place / "image/tmp/one").exists()
 
 
+def test_a_check_of_one_s_own_is_known_to_the_policy_and_judges(arguments, place):
+    """As img-check with the same options would judge."""
+    build(place, {"/plugins/own.py": '"""Own"""\nfrom img_tools.model import warn\n'
+                                     'def check(host):\n    yield warn("own", "m")\n',
+                  "/policy.toml": '[severity]\nown = "fail"\n'})
+    done = call(arguments("one", "--yes", "--check", "--format", "json", "--policy",
+                          str(place / "policy.toml")))
+    assert done.returncode == 1, done.stderr
+    (own,) = [check for check in validated_clean(done.stdout)["check"]["checks"]
+              if check["id"] == "own"]
+    assert own["status"] == "fail"
+
+
 def test_schema_and_list():
     assert '"img-clean report, version 1"' in call([COMMAND, "--schema"]).stdout
     listed = [line.split()[0] for line in call([COMMAND, "--list"]).stdout.splitlines()]

@@ -61,6 +61,20 @@ def test_ours_and_the_vendor_s_come_sorted_together(directory):
     assert "shell-history" in ids
 
 
+def test_a_directory_for_both_commands_holds_either_kind(directory):
+    cleaner = GOOD.replace("def check(", "def plan(")
+    place = directory({"/find.py": GOOD, "/mend.py": cleaner,
+                       "/both.py": GOOD + "plan = check\n"})
+    found = {verb: [plugin.id for plugin in load(f"img_tools.{kind}", verb, (), [place])
+                    if plugin.source.startswith(place)]
+             for kind, verb in (("checks", "check"), ("cleaners", "plan"))}
+    assert found == {"check": ["both", "find"], "plan": ["both", "mend"]}
+    with pytest.raises(PluginError, match=r"mend.py: has no function check\(host\)"):
+        load_from(place)
+    with pytest.raises(PluginError, match=r"typo.py: has no function check\(host\)"):
+        load("img_tools.checks", "check", (), [directory({"/typo.py": '"""T"""\nchekc = 1\n'})])
+
+
 def test_other_files_are_left_alone(directory):
     place = directory({"/x.py": GOOD, "/_helper.py": "raise SystemExit", "/.x.py": "(",
                        "/README": "", "/x.py~": "(", "/data.json": "{", "/.#x.py": Link("nowhere")})
