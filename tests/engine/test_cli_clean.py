@@ -136,6 +136,15 @@ def test_what_the_check_is_told_it_obeys(arguments, place, more, code, profile):
     assert document["check"]["run"]["profile"] == profile
 
 
+@pytest.mark.parametrize(("more", "said"), [([], True), (["--erase", "off"], False)])
+def test_that_nothing_is_erased_in_a_plain_directory_is_told_once(arguments, more, said):
+    shown = " ".join(call(arguments("free-space", "--dry-run", *more)).stdout.split())
+    assert shown.count("free space is not erased, since the image is a directory") == said
+    (*notes,) = validated_clean(call(arguments(
+        "free-space", "--yes", "--format", "json", *more)).stdout)["notes"]
+    assert ["a directory of a larger file system" in note for note in notes] == [True] * said
+
+
 def test_schema_and_list():
     assert '"img-clean report, version 1"' in call([COMMAND, "--schema"]).stdout
     listed = [line.split()[0] for line in call([COMMAND, "--list"]).stdout.splitlines()]
