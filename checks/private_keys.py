@@ -53,9 +53,11 @@ def _told_elsewhere(host: Host) -> Iterator[str]:
 
 
 def _finding(secret: Secret) -> Finding:
-    what = str(secret.key) if secret.key else secret.rule.what
+    kind = str(secret.key) if secret.key else ""
+    about = f": {kind}" if kind not in ("", "private key") else ""
     more = f", and {secret.count - 1} more in this file" if secret.count > 1 else ""
     return fail(
-        KEY, f"{secret.path} line {secret.line} begins {what}{more}", path=secret.path,
-        line=secret.line, evidence=secret.key.evidence if secret.key else {"type": "unknown"},
+        KEY, f"{secret.path} holds {secret.rule.what} from line {secret.line} on{about}{more}",
+        path=secret.path, line=secret.line,
+        evidence=secret.key.evidence if secret.key else {"type": "unknown"},
         fix=f"have a first-boot script make it, then: rm {quote(secret.path)}")
