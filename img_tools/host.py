@@ -335,10 +335,10 @@ class Host:
         return packages.select(self.os_release.ids, self.root, self.run, self._scratch,
                                refresh=self.refresh)
 
-    def clean_command(self, cleaner: str) -> str:
+    def clean_command(self, cleaner: str, how: str = "--yes") -> str:
         """The command that has CLEANER mend it, in the image and not where that is mounted."""
         image = "" if self.live else f"--root {shlex.quote(self.root.top)} "
-        return f"img-clean {image}--yes --only {cleaner}"
+        return f"img-clean {image}{how} --only {cleaner}"
 
     def advice(self, verb: str, *names: str) -> str:
         """The command that mends it here; see PackageManager.advice for VERB."""

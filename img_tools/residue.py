@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from img_tools.actions import Action, Empty, Remove, RemoveFiles, Truncate
+from img_tools.actions import SHOWN, Action, Empty, Remove, RemoveFiles, Truncate
 from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.host import Host
 from img_tools.matching import (
@@ -76,7 +76,7 @@ def listed(host: Host, found: Iterable[Match]) -> Iterator[Finding]:
     for sample in samples.values():
         yield from (_finding(host, match) for match in sample.trim())
         if sample.count > LIMIT:
-            yield _rest(sample)
+            yield _rest(host, sample)
     if trouble:
         raise trouble
 
@@ -91,12 +91,16 @@ def _finding(host: Host, match: Match) -> Finding:
     )
 
 
-def _rest(sample: _Sample) -> Finding:
+def _rest(host: Host, sample: _Sample) -> Finding:
     row = sample.first[0].residue
+    fix = "do the same for the rest"
+    if row.treat is not Treat.REPORT:
+        some = f"the first {SHOWN} of them" if sample.count > SHOWN else "them all"
+        fix = f"{host.clean_command(row.topic, '--dry-run -v')}  # lists {some}"
     return Finding(
         status=row.severity, code=row.code,
         message=f"{sample.count} in all, of which the first {LIMIT} are listed: {row.why}",
-        evidence={"count": sample.count}, remediation="do the same for the rest",
+        evidence={"count": sample.count}, remediation=fix,
     )
 
 
