@@ -21,6 +21,10 @@ from img_tools.host import Host
 from img_tools.model import Finding, Undecided, bounded, fail, warn
 
 CATEGORY = "accounts"
+CODES = (
+    "deserted-home", "duplicate-name", "duplicate-uid", "nis-entry", "person", "sudo-nopasswd",
+    "uid-zero-twin",
+)
 REFERENCES = ("build-an-image: no preset passwords",)
 FIRST_PERSON, NOBODY = 1000, 65534  # Debian Policy 9.2.2; EL has the same in login.defs
 LAST_PERSON = 59999

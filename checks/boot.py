@@ -16,6 +16,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, fail, warn
 
 CATEGORY = "boot"
+CODES = ("kernel-parameter", "no-initrd", "no-kernel", "no-target", "not-running", "rescue-target")
 REFERENCES = (
     "bootup(7)",
     "kernel-command-line(7)",

@@ -19,6 +19,12 @@ from img_tools.host import Host
 from img_tools.model import Finding, PackageRef, Undecided, fail, warn
 
 CATEGORY = "cloud-init"
+CODES = (
+    "datasource", "datasource-deprecated", "disabled-by-file", "disabled-by-kernel-parameter",
+    "disabled-by-policy", "generator", "host-keys-kept", "key", "network-disabled", "no-host-keys",
+    "not-installed", "password", "password-login", "unit-disabled", "unit-masked", "unit-missing",
+    "version",
+)
 REFERENCES = (
     "build-an-image: cloud-init 0.76 or higher (0.79 or higher recommended)",
     "https://docs.cloud-init.io/en/latest/reference/datasources/digitalocean.html",

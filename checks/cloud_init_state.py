@@ -16,6 +16,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "cloud-init"
+CODES = residue.codes("cloud-init-state")
 REFERENCES = (
     "build-an-image: removes the cloud-init instance information",
     "https://github.com/canonical/cloud-init/issues/3227",

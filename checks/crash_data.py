@@ -14,6 +14,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "traces"
+CODES = residue.codes("crash-data")
 REFERENCES = ("build-an-image: run cleanup.sh after setup",)
 
 

@@ -20,6 +20,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "secrets"
+CODES = residue.codes("credentials")
 REFERENCES = ("build-an-image: no preset passwords", "AWS Marketplace: no hardcoded secrets")
 
 

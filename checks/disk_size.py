@@ -16,6 +16,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, Undecided, warn
 
 CATEGORY = "provider"
+CODES = ("larger-than-needed",)
 REFERENCES = (
     "build-an-image: use the smallest suitable disk size",
     "https://github.com/digitalocean/marketplace-partners (README: a $6 Droplet)",

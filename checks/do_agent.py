@@ -16,6 +16,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, PackageRef, fail
 
 CATEGORY = "provider"
+CODES = (*residue.codes("do-agent"), "agent-account", "agent-package")
 REFERENCES = (
     "build-an-image: do not enable unnecessary DigitalOcean features",
     "https://github.com/digitalocean/marketplace-partners/issues/166",

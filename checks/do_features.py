@@ -21,6 +21,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, warn
 
 CATEGORY = "provider"
+CODES = ("address", "ipv6", "ipv6-enabled", "private-network")
 REFERENCES = (
     "build-an-image: do not enable unnecessary DigitalOcean features",
     "https://docs.digitalocean.com/products/droplets/details/private-droplets",

@@ -20,6 +20,10 @@ from img_tools.host import Filtering, Firewall, Host
 from img_tools.model import Finding, fail, warn
 
 CATEGORY = "network"
+CODES = (
+    "default-accept", "docker-bypass", "ipv6-open", "lets-everything-in", "not-enabled",
+    "not-installed", "rules-not-read", "several-firewalls", "ssh-blocked", "ssh-not-sure",
+)
 REFERENCES = ("build-an-image: firewall installed and configured",)
 
 

@@ -19,6 +19,10 @@ from img_tools.host import Host
 from img_tools.model import Finding, Skip, fail, warn
 
 CATEGORY = "cloud-init"
+CODES = (
+    "copy", "crlf", "dangling-link", "empty", "module-missing", "no-interpreter", "no-number",
+    "no-shebang", "not-a-file", "not-executable", "order", "writable-by-others",
+)
 REFERENCES = (
     "build-an-image: scripts in /var/lib/cloud/scripts/per-instance",
     "https://docs.cloud-init.io/en/latest/reference/modules.html#scripts-per-instance",

@@ -17,6 +17,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "secrets"
+CODES = residue.codes("first-boot-secrets")
 REFERENCES = (
     "build-an-image: no preset passwords",
     "https://github.com/digitalocean/droplet-1-clicks: /root/.digitalocean_passwords",

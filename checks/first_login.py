@@ -16,6 +16,10 @@ from img_tools.host import Hook, Host
 from img_tools.model import Finding, Skip, fail, warn
 
 CATEGORY = "cloud-init"
+CODES = (
+    "crlf", "dangling-link", "missing", "no-interpreter", "no-skel",
+    "not-a-file", "not-executable", "not-in-opt", "runs-again", "writable-by-others",
+)
 REFERENCES = ("build-an-image: to run a script on the user's first login",)
 
 BASHRC, SKEL = "/root/.bashrc", "/etc/skel/.bashrc"

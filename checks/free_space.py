@@ -15,6 +15,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, Skip, Undecided, warn
 
 CATEGORY = "traces"
+CODES = ("not-zero",)
 DEFAULT = False
 REFERENCES = ("DigitalOcean's cleanup.sh: securely erase the unused portion of the filesystem",)
 LIMIT = 4 << 30  # bytes read of each file system

@@ -18,6 +18,7 @@ from img_tools.host import Host, Mount
 from img_tools.model import Finding, Undecided, fail, warn
 
 CATEGORY = "boot"
+CODES = ("malformed", "missing", "network", "not-told", "swap")
 REFERENCES = ("fstab(5)", "systemd.mount(5)")
 
 PATH = "/etc/fstab"

@@ -19,6 +19,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "identity"
+CODES = residue.codes("identity")
 REFERENCES = ("systemd: Safely Building Images", "machine-id(5)")
 
 

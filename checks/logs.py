@@ -20,6 +20,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "traces"
+CODES = residue.codes("logs")
 REFERENCES = ("build-an-image: doesn't have populated log files/archives",)
 
 

@@ -19,6 +19,10 @@ from img_tools.host import Host
 from img_tools.model import Finding, Undecided, fail, warn
 
 CATEGORY = "identity"
+CODES = (
+    *residue.codes("machine-id"), "dbus-machine-id-link", "machine-id-absent", "machine-id-invalid",
+    "machine-id-link",
+)
 REFERENCES = ("machine-id(5)", "systemd-machine-id-setup(1)", "systemd: Safely Building Images")
 
 PATH = "/etc/machine-id"

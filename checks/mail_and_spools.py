@@ -16,6 +16,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "traces"
+CODES = residue.codes("mail-and-spools")
 REFERENCES = ("build-an-image: run cleanup.sh after setup",)
 
 

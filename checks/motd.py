@@ -17,6 +17,10 @@ from img_tools.host import Host
 from img_tools.model import Finding, fail, warn
 
 CATEGORY = "provider"
+CODES = (
+    "crlf", "dangling-link", "empty", "missing", "name", "no-interpreter", "no-shebang",
+    "not-a-file", "not-executable", "writable-by-others",
+)
 REFERENCES = ("build-an-image: add a message of the day (MOTD)",)
 
 DIRECTORY = "/etc/update-motd.d"

@@ -16,6 +16,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "identity"
+CODES = residue.codes("network-leftovers")
 REFERENCES = ("virt-sysprep: dhcp-client-state, udev-persistent-net", "cloud-init clean --configs")
 
 

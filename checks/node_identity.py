@@ -18,6 +18,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "identity"
+CODES = residue.codes("node-identity")
 REFERENCES = (
     "https://github.com/moby/moby: engine-id, key.json",
     "https://www.rabbitmq.com/docs/clustering#erlang-cookie",

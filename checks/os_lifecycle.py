@@ -14,6 +14,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, Undecided, warn
 
 CATEGORY = "release"
+CODES = ("end-of-life", "end-of-life-soon")
 REFERENCES = ("build-an-image: a release with security patches for a reasonable time",)
 
 SOON = timedelta(days=182)

@@ -16,6 +16,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, fail
 
 CATEGORY = "release"
+CODES = ("unsupported-release",)
 REFERENCES = ("build-an-image: uses a supported distribution and release",)
 
 

@@ -16,6 +16,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "packages"
+CODES = residue.codes("package-cache")
 REFERENCES = ("build-an-image: cleanup.sh cleans up the package manager's database",)
 
 

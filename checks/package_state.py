@@ -13,6 +13,10 @@ from img_tools.host import Host
 from img_tools.model import Finding, PackageRef, fail, warn
 
 CATEGORY = "packages"
+CODES = (
+    "dpkg-interrupted", "held", "installed-twice", "not-installed-whole", "reinst-required",
+    "triggers-pending", "unmet-dependency",
+)
 REFERENCES = ("build-an-image: packages are updated",)
 
 

@@ -24,6 +24,7 @@ _WHY = {
     "pinned": "is kept by a pin or an exclude",
     "phased": "waits until the distribution has phased the update in",
 }
+CODES = tuple(f"update-{why}" for why in _WHY)
 
 
 def check(host: Host) -> Iterator[Finding]:

@@ -22,6 +22,11 @@ from img_tools.host import Account, Host, State
 from img_tools.model import Finding, bounded, fail, warn
 
 CATEGORY = "accounts"
+CODES = (
+    "copy-not-read", "copy-with-hash", "group-locked-hash", "group-password", "hash-in-passwd",
+    "locked-hash", "malformed-line", "no-shadow-file", "no-shadow-line", "orphan-hash",
+    "password-empty", "password-set",
+)
 REFERENCES = ("build-an-image: no preset passwords",)
 PASSWD, SHADOW = "/etc/passwd", "/etc/shadow"
 NAMES = 20  # names in one message

@@ -20,14 +20,15 @@ from img_tools.host import Host, Secret
 from img_tools.model import Finding, Note, Undecided, bounded, fail
 
 CATEGORY = "secrets"
+CODES = ("private-key",)
 REFERENCES = (
     "CWE-321: use of hard-coded cryptographic key", "AWS Marketplace: no hardcoded secrets")
 
 KEY = "private-key"
 # Findings of other checks that say of a file that it is a key.
 ELSEWHERE = ("credentials", "identity", "node-identity")
-CODES = ("certificate-key", "cloud-token", "gpg-key", "node-identity", "subscription", "tls-key",
-         "vpn-key")
+KEYS = ("certificate-key", "cloud-token", "gpg-key", "node-identity", "subscription", "tls-key",
+        "vpn-key")
 
 
 def check(host: Host) -> Iterator[Finding | Note]:
@@ -48,13 +49,15 @@ def _told_elsewhere(host: Host) -> Iterator[str]:
     for topic in ELSEWHERE:
         with suppress(Undecided):
             yield from (match.entry.path for match in residue.matches(host, topic)
-                        if match.residue.code in CODES)
+                        if match.residue.code in KEYS)
 
 
 def _finding(secret: Secret) -> Finding:
-    what = str(secret.key) if secret.key else secret.rule.what
+    kind = str(secret.key) if secret.key else ""
+    about = f": {kind}" if kind not in ("", "private key") else ""
     more = f", and {secret.count - 1} more in this file" if secret.count > 1 else ""
     return fail(
-        KEY, f"{secret.path} line {secret.line} begins {what}{more}", path=secret.path,
-        line=secret.line, evidence=secret.key.evidence if secret.key else {"type": "unknown"},
+        KEY, f"{secret.path} holds {secret.rule.what} from line {secret.line} on{about}{more}",
+        path=secret.path, line=secret.line,
+        evidence=secret.key.evidence if secret.key else {"type": "unknown"},
         fix=f"have a first-boot script make it, then: rm {quote(secret.path)}")

@@ -4,7 +4,8 @@ Looks for the mark that an upgrade leaves when it needs a reboot (/run/reboot-re
 running system, for processes that still run deleted programs and libraries.
 
 An image that was never started as it is now may fail to: reboot the build machine and run img-check
-once more before the snapshot. Nothing is looked for in what `--root` mounts but the mark.
+once more before the snapshot. In what `--root` mounts only the mark can be seen, where something
+was upgraded in a chroot; without it the check does not apply, since /run of a machine goes with it.
 """
 
 import re
@@ -17,6 +18,7 @@ from img_tools.host import Host
 from img_tools.model import Finding, Undecided, warn
 
 CATEGORY = "packages"
+CODES = ("deleted-code", "reboot-required")
 REFERENCES = ("build-an-image: install software updates before creating the image",)
 
 MARKS = ("/run/reboot-required", "/var/run/reboot-required")
@@ -34,8 +36,10 @@ def check(host: Host) -> Iterator[Finding]:
         yield warn("reboot-required", f"an upgrade asks for a reboot{because}: the system as it is "
                    "now was never started", path=mark,
                    fix="start the image once as it is now, then run img-check again")
-    if host.live:
-        yield from _stale_processes(host)
+        if not host.live:
+            return
+    host.require_live("what runs, and what /run says, is the running system's to tell")
+    yield from _stale_processes(host)
 
 
 def _stale_processes(host: Host) -> Iterator[Finding]:

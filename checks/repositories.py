@@ -18,6 +18,10 @@ from img_tools.host import Host, Repository
 from img_tools.model import Finding, PackageRef, Undecided, fail, warn
 
 CATEGORY = "packages"
+CODES = (
+    "no-repository", "no-security-repository", "no-vendor-mirror", "package-without-repository",
+    "third-party-repository", "unsigned-repository",
+)
 REFERENCES = ("build-an-image: use official package repositories, keep mirrors.digitalocean.com",)
 
 MIRROR = "mirrors.digitalocean.com"

@@ -31,6 +31,7 @@ _WHY = {
     "pinned": ": a pin or an exclude keeps it out",
     "phased": ": the distribution still phases it in",
 }
+CODES = tuple(f"security-{what}-{why}" for what in ("update", "unproven") for why in _WHY)
 
 
 def check(host: Host) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from img_tools.host import Home, Host
 from img_tools.model import Finding, Status
 
 CATEGORY = "traces"
+CODES = residue.codes("shell-history")
 REFERENCES = ("build-an-image: doesn't have populated bash_history",)
 
 OF_ALL = ("/etc/environment", "/etc/profile", "/etc/profile.d/*.sh", "/etc/bash.bashrc",

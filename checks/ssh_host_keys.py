@@ -18,6 +18,7 @@ from img_tools.host import Host, private_key, public_key
 from img_tools.model import Finding, Skip, Undecided, fail, warn
 
 CATEGORY = "ssh"
+CODES = (*residue.codes("ssh-host-keys"), "deletekeys-off", "not-regenerated", "private-key")
 REFERENCES = (
     "https://cloudinit.readthedocs.io/en/latest/reference/modules.html#ssh",
     "CVE-2018-10896: host keys kept by ssh_deletekeys: 0",

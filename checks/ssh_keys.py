@@ -39,6 +39,7 @@ WHY = {
     "other-file": "does not belong into an image",
 }
 FAILS = ("authorized-key", "private-key")
+CODES = (*WHY, "authorizedkeyscommand", "trustedusercakeys")
 
 
 def check(host: Host) -> Iterator[Finding]:

@@ -17,6 +17,11 @@ from img_tools.host import Host, Lock
 from img_tools.model import Finding, Undecided, fail, warn
 
 CATEGORY = "ssh"
+CODES = (
+    "denied", "force-command", "home-permissions", "hosts-deny", "ipv6-only", "listen-address",
+    "locked", "no-authorized-keys", "no-public-keys", "nologin", "not-allowed", "permit-root-login",
+    "port", "refuse-connection", "revoked-keys", "shell",
+)
 REFERENCES = (
     "https://man.openbsd.org/sshd_config",
     "https://github.com/digitalocean/droplet-1-clicks: 018-force-ssh-logout.sh",

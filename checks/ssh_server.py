@@ -15,6 +15,11 @@ from img_tools.host import Host
 from img_tools.model import Finding, Skip, Undecided, fail, warn
 
 CATEGORY = "ssh"
+CODES = (
+    "config-invalid", "empty-passwords", "masked", "no-configuration", "no-sftp", "not-enabled",
+    "not-installed", "not-to-be-run", "password-authentication", "root-password-login",
+    "sftp-missing",
+)
 REFERENCES = (
     "build-an-image: openssh-server",
     "https://man.openbsd.org/sshd_config",

@@ -18,6 +18,7 @@ from img_tools.host import Host
 from img_tools.model import Finding
 
 CATEGORY = "traces"
+CODES = residue.codes("temp-files")
 REFERENCES = ("build-an-image: run cleanup.sh after setup",)
 
 

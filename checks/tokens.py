@@ -19,13 +19,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from shlex import quote
 
-from img_tools.host import Host, Secret
+from img_tools.host import SECRET_CODES, Host, Secret
 from img_tools.model import Finding, Note, Status, bounded, fail, warn
 
 CATEGORY = "secrets"
 REFERENCES = ("build-an-image: no preset passwords", "AWS Marketplace: no hardcoded secrets")
 
 KEY = "private-key"  # told by the check of that name
+CODES = tuple(code for code in SECRET_CODES if code != KEY)
 
 
 def check(host: Host) -> Iterator[Finding | Note]:

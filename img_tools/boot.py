@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from img_tools.model import Undecided
+from img_tools.mounts import unescaped
 from img_tools.once import once
 from img_tools.rootfs import RootFS
 
@@ -19,7 +20,6 @@ _KERNEL_LINE = re.compile(r"\s*(?:linux(?:16|efi)?|kernel)\s+\S+\s*(.*)")
 _MENU = re.compile(r"\s*(?:menuentry|submenu|title)\s+(.*)")
 _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid",
          "PARTLABEL": "by-partlabel"}
-_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +153,7 @@ class Boot:
         """The lines of /etc/fstab."""
         mounts = []
         for number, line in enumerate(self._root.read_lines("/etc/fstab"), 1):
-            fields = [_OCTAL.sub(lambda match: chr(int(match[1], 8)), field)
-                      for field in line.split()]
+            fields = [unescaped(os.fsencode(field)) for field in line.split()]
             if fields and not fields[0].startswith("#"):
                 spec, target, fstype, options = [*fields, "", "", ""][:4]
                 mounts.append(Mount(number, spec.replace('"', ""), target, fstype,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -41,6 +41,7 @@ Gauge = Callable[[str, str, int, int], None]
 
 # Blocks, 64 MB: what other programs may write and delete meanwhile. More was not erased.
 MOST_LEFT = 16384
+STOPPED = (CleanStatus.STOPPED, "stopped before its end")
 
 
 def _never() -> None:
@@ -63,13 +64,16 @@ def report(
     """Run PLUGINS over HOST in order and report.
 
     Each is planned when its turn comes, since earlier ones change what it finds. With DRY_RUN all
-    is planned and nothing done. STOP is asked before each action for the number of the signal that
-    came, if any: the action under way is finished, but for erasing, and the rest left out. PROGRESS
-    hears of each plugin as it begins, and GAUGE how far erasing is: path, stage, bytes done, total.
+    is planned and nothing done; what two of them would do to a path is counted once, since the
+    first has done it when the second one's turn comes. STOP is asked before each action for the
+    number of the signal that came, if any: the action under way is finished, but for erasing, and
+    the rest left out. PROGRESS hears of each plugin as it begins, and GAUGE how far erasing is:
+    path, stage, bytes done, total.
     """
     started, start = datetime.now(UTC), time.monotonic()
     notes = _notes(host, plugins)
     results: list[Cleaned] = []
+    planned: set[int] | None = set() if dry_run else None
     with Surgeon(host.root) as surgeon:
         for plugin in plugins:
             if stop() is not None:
@@ -77,7 +81,7 @@ def report(
                 continue
             progress(plugin)
             host.forget()
-            results.append(_clean(host, surgeon, plugin, dry_run, stop, gauge))
+            results.append(_clean(host, surgeon, plugin, planned, stop, gauge))
             surgeon.forget()
     return CleanReport(
         run=RunInfo(
@@ -102,11 +106,15 @@ def _left_out(plugin: Plugin) -> Cleaned:
 
 
 def _clean(
-    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop, gauge: Gauge
+    host: Host, surgeon: Surgeon, plugin: Plugin, planned: set[int] | None, stop: Stop, gauge: Gauge
 ) -> Cleaned:
+    """Run PLUGIN; with PLANNED, which are hashes of actions, only plan it, and add to them."""
     start, tally = time.monotonic(), Tally()
     try:
-        status, message = _carry_out(host, surgeon, plugin, dry_run, stop, gauge, tally)
+        if planned is None:
+            status, message = _carry_out(host, surgeon, plugin, stop, gauge, tally)
+        else:
+            status, message = _plan(host, plugin, stop, planned, tally)
     except Skip as skip:
         status, message = CleanStatus.SKIP, printable(str(skip))
     except Undecided as undecided:
@@ -124,21 +132,48 @@ def _clean(
 
 
 def _carry_out(
-    host: Host, surgeon: Surgeon, plugin: Plugin, dry_run: bool, stop: Stop, gauge: Gauge,
-    tally: Tally,
+    host: Host, surgeon: Surgeon, plugin: Plugin, stop: Stop, gauge: Gauge, tally: Tally
 ) -> tuple[CleanStatus, str]:
-    for action in plugin.verb(host):
+    for action in _actions(host, plugin):
         if stop() is not None:
-            return CleanStatus.STOPPED, "stopped before its end"
+            return STOPPED
+        if isinstance(action, RemoveFiles):
+            _remove_files(host, surgeon, action, tally)
+        else:
+            tally.add(apply(host, surgeon, action, stop, gauge))
+    return CleanStatus.DONE, ""
+
+
+def _plan(
+    host: Host, plugin: Plugin, stop: Stop, planned: set[int], tally: Tally
+) -> tuple[CleanStatus, str]:
+    """Plan what no cleaner before this one has PLANNED, and say how much it repeats of that."""
+    own, repeated = set[int](), 0
+    for action in _actions(host, plugin):
+        if stop() is not None:
+            return STOPPED
+        number = len(action.names) if isinstance(action, RemoveFiles) else 1
+        key = hash(repr(action))  # the action itself may be large, and there may be many
+        if key in planned and not isinstance(action, Run):
+            repeated += number
+            continue
+        own.add(key)
+        if isinstance(action, RemoveFiles):
+            tally.add_files(action, Outcome.PLANNED)
+        else:
+            tally.add(Step(action, Outcome.PLANNED))
+    planned |= own
+    return CleanStatus.PLANNED, (
+        f"{repeated} of the actions above once more, where it is needed then" if repeated else "")
+
+
+def _actions(host: Host, plugin: Plugin) -> Iterator[Action]:
+    """What PLUGIN asks for. Raises TypeError for what is no action, or could not be shown."""
+    for action in plugin.verb(host):
         if not isinstance(action, Action):
             raise TypeError(f"it asked for a {type(action).__name__}, which is no action")
         _demand_texts(action)
-        if isinstance(action, RemoveFiles):
-            _remove_files(host, surgeon, action, dry_run, tally)
-        else:
-            tally.add(Step(action, Outcome.PLANNED) if dry_run else
-                      apply(host, surgeon, action, stop, gauge))
-    return (CleanStatus.PLANNED if dry_run else CleanStatus.DONE), ""
+        yield action
 
 
 def _demand_texts(action: Action) -> None:
@@ -157,13 +192,8 @@ def _demand_texts(action: Action) -> None:
                         "no text")
 
 
-def _remove_files(
-    host: Host, surgeon: Surgeon, files: RemoveFiles, dry_run: bool, tally: Tally
-) -> None:
+def _remove_files(host: Host, surgeon: Surgeon, files: RemoveFiles, tally: Tally) -> None:
     """Carry out FILES; those that do not simply go are tried again one by one, and say why."""
-    if dry_run:
-        tally.add_files(files, Outcome.PLANNED)
-        return
     rest = surgeon.unlink(files.directory, files.names)
     gone = files if not rest else replace(
         files, names=tuple(name for name in files.names if name not in rest))

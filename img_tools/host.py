@@ -21,6 +21,7 @@ from img_tools import (
     inuse,
     mounts,
     onboot,
+    os_release,
     packages,
     scripts,
     services,
@@ -37,6 +38,7 @@ from img_tools.entries import LinkLoop
 from img_tools.firewall import Filtering, Firewall
 from img_tools.model import Skip, Undecided
 from img_tools.once import once
+from img_tools.os_release import OsRelease
 from img_tools.packages import Repository, Update
 from img_tools.policy import DEFAULT, PROFILES, Profile, Release, find
 from img_tools.policyfile import NO_POLICY, Policy
@@ -44,30 +46,16 @@ from img_tools.rootfs import RootFS
 from img_tools.runner import Runner
 from img_tools.scratch import Scratch
 from img_tools.secrets import scan
+from img_tools.secrets.rules import CODES as SECRET_CODES
 from img_tools.secrets.scan import Secret
 from img_tools.ssh_access import Lock
 from img_tools.ssh_store import Stored
 from img_tools.sshkeys import private as private_key
 from img_tools.sshkeys import public as public_key
 
-__all__ = ["Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock", "Mount",
-           "OsRelease", "Repository", "RootFS", "Secret", "State", "Stored", "Update",
+__all__ = ["SECRET_CODES", "Account", "Filtering", "Firewall", "Home", "Hook", "Host", "Lock",
+           "Mount", "OsRelease", "Repository", "RootFS", "Secret", "State", "Stored", "Update",
            "private_key", "public_key"]
-
-
-@dataclass(frozen=True, slots=True)
-class OsRelease:
-    """os-release(5); `version_id` as written ("12", "24.04"), None when absent as on testing."""
-
-    id: str
-    version_id: str | None
-    pretty_name: str
-    like: tuple[str, ...]
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """ID, then every ID_LIKE: what the distribution is, from nearest to farthest."""
-        return (self.id, *self.like)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +157,7 @@ class Host:
     @once
     def os_release(self) -> OsRelease:
         """What the image says it is. Raises Undecided without a readable os-release."""
-        return _os_release(self.root)
+        return os_release.read(self.root)
 
     @property
     def release(self) -> Release | None:
@@ -334,10 +322,10 @@ class Host:
         return packages.select(self.os_release.ids, self.root, self.run, self._scratch,
                                refresh=self.refresh)
 
-    def clean_command(self, cleaner: str) -> str:
+    def clean_command(self, cleaner: str, how: str = "--yes") -> str:
         """The command that has CLEANER mend it, in the image and not where that is mounted."""
         image = "" if self.live else f"--root {shlex.quote(self.root.top)} "
-        return f"img-clean {image}--yes --only {cleaner}"
+        return f"img-clean {image}{how} --only {cleaner}"
 
     def advice(self, verb: str, *names: str) -> str:
         """The command that mends it here; see PackageManager.advice for VERB."""
@@ -362,51 +350,3 @@ def _homes(root: RootFS, known: Accounts) -> Iterator[Home]:
     for entry in root.glob("/home/*"):  # `userdel` without -r leaves a home, and all that is in it
         if entry.is_dir and entry.path not in seen and root.listdir(entry.path):
             yield Home(entry.path, entry.path.rpartition("/")[2], deserted=True)
-
-
-OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
-CENTOS_6 = "/etc/centos-release"  # which has no os-release yet
-
-
-def _os_release(root: RootFS) -> OsRelease:
-    """os-release(5) through distro, which parses and never sources it.
-
-    distro's own root_dir follows an absolute link to the host's file, hence the resolved path; and
-    it opens whatever is there, hence the look at it first (a FIFO would hang it).
-    """
-    path = next((path for path in OS_RELEASE if root.stat(path, follow=True)), None)
-    if path is None and root.is_file(CENTOS_6):
-        return _centos_6(root)
-    if path is None:
-        raise Undecided("there is no /etc/os-release: is this the root of an image?")
-    root.read_bytes(path, limit=1 << 16)
-    from distro import LinuxDistribution  # as long as a tenth of --list
-
-    try:
-        found = LinuxDistribution(
-            os_release_file=root.host_path(path),
-            include_lsb=False, include_uname=False, include_oslevel=False,
-        ).os_release_info()
-    except ValueError as error:  # not UTF-8, or a quote that is never closed
-        raise Undecided(f"{path} cannot be understood: {error}") from None
-    if not found.get("id"):
-        raise Undecided(f"{path} has no ID")
-    return OsRelease(
-        id=found["id"],
-        version_id=found.get("version_id") or None,
-        pretty_name=found.get("pretty_name") or found["id"],
-        like=tuple(found.get("id_like", "").split()),
-    )
-
-
-def _centos_6(root: RootFS) -> OsRelease:
-    """What /etc/centos-release says, through distro."""
-    from distro import LinuxDistribution  # as above
-
-    root.read_bytes(CENTOS_6, limit=1 << 16)
-    found = LinuxDistribution(
-        distro_release_file=root.host_path(CENTOS_6), os_release_file=os.devnull,
-        include_lsb=False, include_uname=False, include_oslevel=False)
-    if not found.version():
-        raise Undecided(f"{CENTOS_6} names no release")
-    return OsRelease("centos", found.version(), found.name(pretty=True), ("rhel", "fedora"))

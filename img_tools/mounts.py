@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 # What the kernel makes up counts too: /dev is the home of the account "sys" on Debian, and
@@ -65,15 +65,20 @@ def foreign(top: str) -> Mapping[str, str]:
     mounts = read()
     if top == "/" or not mounts:
         return {}
-    own = max((mount for mount in mounts if within(top, mount.place)),
-              key=lambda mount: len(mount.place))
-    image = os.path.join(own.root, os.path.relpath(top, own.place))
+    own = _around(mounts, top)
+    image = own and os.path.normpath(os.path.join(own.root, os.path.relpath(top, own.place)))
     outside = {mount.device: mount.place for mount in mounts if not within(mount.place, top)}
     return {
         mount.id: outside[mount.device] for mount in mounts
         if mount.place != top and within(mount.place, top) and mount.device in outside
-        and not (mount.device == own.device and within(mount.root, os.path.normpath(image)))
+        and not (own and image and mount.device == own.device and within(mount.root, image))
     }
+
+
+def _around(mounts: Sequence[Mount], path: str) -> Mount | None:
+    """What PATH lies in; None in a chroot whose top is no mount point: the kernel hides that."""
+    return max((mount for mount in mounts if within(path, mount.place)),
+               key=lambda mount: len(mount.place), default=None)
 
 
 def partitions(top: str, base: str) -> Iterator[str]:
@@ -82,11 +87,9 @@ def partitions(top: str, base: str) -> Iterator[str]:
     Hardened images give /var/log/audit a partition, which no walk from /var/log enters.
     """
     mounted, inside = read(), os.path.normpath(f"{top}/{base}")
-    around = [mount for mount in mounted if within(inside, mount.place)]
-    own = max(around, key=lambda mount: len(mount.place)).device if around else None
-    others = foreign(top)
+    own, others = _around(mounted, inside), foreign(top)
     for mount in mounted:
-        if (mount.kind in DISK and mount.device != own and mount.id not in others
+        if (mount.kind in DISK and mount.device != (own and own.device) and mount.id not in others
                 and mount.place != inside and within(mount.place, inside)):
             yield f"/{os.path.relpath(mount.place, top)}"
 

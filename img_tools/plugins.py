@@ -20,6 +20,7 @@ from img_tools.policy import near
 from img_tools.references import linked
 
 SYSTEM_DIR = "/etc/img-tools"
+VERBS = ("check", "plan")  # of checks, of cleaners
 
 _LACKING = ("imports {}, which the packaged program does not bring: it has most of the standard "
             "library, click, distro, packaging, psutil and yaml. Do without, or install img-tools "
@@ -40,7 +41,8 @@ class Plugin:
 
     `title` is the first line of its docstring and `explanation` the rest. `early` ones are started
     first since they wait for something outside; `phase` orders cleaners. One that is not `default`
-    (DEFAULT = False) runs only when it is asked for by its id.
+    (DEFAULT = False) runs only when it is asked for by its id. `codes` are those of its findings,
+    None where it does not name them (CODES).
     `verb` is its check() or plan().
     """
 
@@ -54,16 +56,22 @@ class Plugin:
     source: str
     phase: int = 0
     default: bool = True
+    codes: tuple[str, ...] | None = None
 
 
-def load(package: str, verb: str, directories: Sequence[str] = ()) -> list[Plugin]:
-    """All plugins of PACKAGE ("img_tools.checks") and of DIRECTORIES, sorted by id.
+def load(
+    package: str, verb: str, directories: Sequence[str] = (), mixed: Sequence[str] = ()
+) -> list[Plugin]:
+    """All plugins of PACKAGE ("img_tools.checks"), of DIRECTORIES and of MIXED, sorted by id.
 
-    VERB is the function each must have. Raises PluginError for one that breaks the contract.
+    VERB is the function each must have; in the directories MIXED lie plugins of either kind, and
+    those of the other are passed over. Raises PluginError for one that breaks the contract.
     """
     plugins = [_plugin(module, verb) for module in _package_modules(package)]
     plugins += [_plugin(module, verb) for directory in directories
                 for module in _directory_modules(directory)]
+    plugins += [_plugin(module, verb) for directory in mixed
+                for module in _directory_modules(directory) if not _of_other_kind(module, verb)]
     by_id: dict[str, Plugin] = {}
     for plugin in plugins:
         if plugin.id in by_id:
@@ -141,6 +149,12 @@ def _refuse_unsafe(path: str) -> None:
         raise PluginError(f"{path}: {why}")
 
 
+def _of_other_kind(module: ModuleType, verb: str) -> bool:
+    """True for a cleaner where checks are loaded, and the other way round."""
+    found = {one for one in VERBS if callable(getattr(module, one, None))}
+    return bool(found) and verb not in found
+
+
 def _plugin(module: ModuleType, verb: str) -> Plugin:
     source = getattr(module, "__file__", None) or module.__name__  # frozen ones have no file
     name = module.__name__.rpartition(".")[2].removeprefix("img_tools_plugin_")
@@ -157,6 +171,7 @@ def _plugin(module: ModuleType, verb: str) -> Plugin:
         category=_category(module, source), references=_references(module, source),
         early=bool(getattr(module, "EARLY", False)), phase=int(getattr(module, "PHASE", 0)),
         default=bool(getattr(module, "DEFAULT", True)),
+        codes=_codes(module, source),
         verb=getattr(module, verb), source=source,
     )
 
@@ -166,6 +181,15 @@ def _category(module: ModuleType, source: str) -> str:
     if not isinstance(category, str) or not re.fullmatch("[a-z][a-z0-9-]*", category):
         raise PluginError(f"{source}: CATEGORY must be one word in lower case")
     return category
+
+
+def _codes(module: ModuleType, source: str) -> tuple[str, ...] | None:
+    codes = getattr(module, "CODES", None)
+    if codes is not None and (not isinstance(codes, tuple | list) or not all(
+        isinstance(code, str) and re.fullmatch("[a-z][a-z0-9-]*", code) for code in codes
+    )):
+        raise PluginError(f"{source}: CODES must be a tuple of codes, like (\"left-over\",)")
+    return None if codes is None else tuple(sorted(codes))
 
 
 def _references(module: ModuleType, source: str) -> tuple[str, ...]:

@@ -110,8 +110,14 @@ def glob(pattern: str) -> Callable[[str], object]:
                               for part in re.split(r"(\*\*|\*|\?)", pattern))).fullmatch
 
 
-def load(path: str, checks: Collection[str]) -> Policy:
-    """The policy in the file PATH, CHECKS being the ids there are. Raises PolicyError."""
+Codes = Mapping[str, Collection[str] | None]
+
+
+def load(path: str, checks: Codes) -> Policy:
+    """The policy in the file PATH. Raises PolicyError.
+
+    CHECKS are the ids there are, each with the codes of its findings, None where nobody named them.
+    """
     return _Reader(path, _read(path), checks).policy()
 
 
@@ -137,7 +143,7 @@ def _read(path: str) -> str:
 class _Reader:
     """Makes a Policy of a file's text, or says what is wrong with it and where."""
 
-    def __init__(self, path: str, text: str, checks: Collection[str]) -> None:
+    def __init__(self, path: str, text: str, checks: Codes) -> None:
         import tomllib  # 6 ms, which runs without a policy file do not need
 
         self._path = path
@@ -203,6 +209,13 @@ class _Reader:
                          "(img-check --list shows them)", self._line(name, nth))
         return name
 
+    def _code(self, where: str, check: str, code: str, line: int | None) -> None:
+        """Refuse a CODE that no finding of CHECK has: it would never do what was meant."""
+        known = self._checks[check]
+        if known is not None and code not in known:
+            self._refuse(f"{where}: {check} has no finding '{code}'{policy.near(code, known)} "
+                         f"(img-check --explain {check} shows them)", line)
+
     def _strings(self, key: str, value: object, of_what: str) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self._refuse(f"{key} must be a list of {of_what}", self._line(key))
@@ -256,6 +269,8 @@ class _Reader:
             if slash and not re.fullmatch("[a-z][a-z0-9-]*", code):
                 self._refuse(f"severity: '{key}' must be a check id, or id/code of a finding",
                              self._line(key))
+            if slash:
+                self._code("severity", name, code, self._line(key))
             if status not in ("warn", "fail"):
                 self._refuse(f"severity: '{key}' must be \"warn\" or \"fail\"; to leave a check "
                              "out there is disabled, for single findings there are waivers",
@@ -280,8 +295,11 @@ class _Reader:
             self._refuse("waivers: which findings? Add code, path or fingerprint; to leave the "
                          "whole check out there is disabled", self._header(nth))
         words = {key: str(item) for key, item in table.items() if key != "expires"}
+        check = self._check("waivers", words["check"], nth)
+        if "code" in words:
+            self._code("waivers", check, words["code"], self._line(words["code"], nth))
         return Waiver(
-            check=self._check("waivers", words["check"], nth),
+            check=check,
             code=words.get("code"), fingerprint=words.get("fingerprint"),
             path=printable(words["path"]) if "path" in words else None,
             justification=printable(" ".join(words["justification"].split())),

@@ -11,8 +11,8 @@ import shlex
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from img_tools.actions import Action, Empty, Remove, RemoveFiles, Truncate
-from img_tools.catalogue import Residue, Treat
+from img_tools.actions import SHOWN, Action, Empty, Remove, RemoveFiles, Truncate
+from img_tools.catalogue import CATALOGUE, Residue, Treat
 from img_tools.host import Host
 from img_tools.matching import (
     Crowd,
@@ -28,7 +28,7 @@ from img_tools.matching import (
 from img_tools.model import Finding, Undecided
 from img_tools.mounts import within
 
-__all__ = ["Match", "Residue", "Treat", "describes", "findings", "listed", "matches"]
+__all__ = ["Match", "Residue", "Treat", "codes", "describes", "findings", "listed", "matches"]
 
 LIMIT = 50  # findings listed of one code; the rest are counted, so that a report stays readable
 CROWD = 100  # files of one directory from which on removing them is one action, not as many
@@ -54,6 +54,11 @@ class _Sample:
         return self.first
 
 
+def codes(topic: str) -> tuple[str, ...]:
+    """The codes that findings of TOPIC may have."""
+    return tuple(dict.fromkeys(row.code for row in CATALOGUE if row.topic == topic))
+
+
 def findings(host: Host, topic: str) -> Iterator[Finding]:
     """A finding for every match of TOPIC; past LIMIT of one code, one that counts them all."""
     return listed(host, matches(host, topic))
@@ -71,7 +76,7 @@ def listed(host: Host, found: Iterable[Match]) -> Iterator[Finding]:
     for sample in samples.values():
         yield from (_finding(host, match) for match in sample.trim())
         if sample.count > LIMIT:
-            yield _rest(sample)
+            yield _rest(host, sample)
     if trouble:
         raise trouble
 
@@ -86,12 +91,16 @@ def _finding(host: Host, match: Match) -> Finding:
     )
 
 
-def _rest(sample: _Sample) -> Finding:
+def _rest(host: Host, sample: _Sample) -> Finding:
     row = sample.first[0].residue
+    fix = "do the same for the rest"
+    if row.treat is not Treat.REPORT:
+        some = f"the first {SHOWN} of them" if sample.count > SHOWN else "them all"
+        fix = f"{host.clean_command(row.topic, '--dry-run -v')}  # lists {some}"
     return Finding(
         status=row.severity, code=row.code,
         message=f"{sample.count} in all, of which the first {LIMIT} are listed: {row.why}",
-        evidence={"count": sample.count}, remediation="do the same for the rest",
+        evidence={"count": sample.count}, remediation=fix,
     )
 
 

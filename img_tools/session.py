@@ -23,8 +23,10 @@ def notes(host: Host, plugins: Sequence[Plugin]) -> Iterator[str]:
     """What somebody should know before PLUGINS are carried out."""
     ids = {plugin.id for plugin in plugins}
     if "ssh-keys" in ids and _has_keys(host) and not _password_login(host):
-        yield ("SSH keys are removed and no account has a password: once you are logged out, "
-               "nobody can log in to this machine. Be ready to take the snapshot.")
+        yield ("SSH keys are removed and no account has a password: " + (
+            "once you are logged out, nobody can log in to this machine. Be ready to take the "
+            "snapshot." if host.live else "who starts the image can log in only with a key that "
+            "cloud-init or a first-boot script puts there."))
     kept = sorted(_in_use(host)) if "temp-files" in ids else []
     if kept:
         yield (f"running processes use {', '.join(kept[:5])}{' and more' * (len(kept) > 5)}, which "

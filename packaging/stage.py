@@ -102,6 +102,8 @@ def topic(plugin: plugins.Plugin) -> Iterator[str]:
     """What a check or cleaner says of itself."""
     yield f".SS {roff(plugin.id)}\n\\fB{roff(plugin.title)}\\fR\n.PP"
     yield from paragraphs(plugin.explanation)
+    if plugin.codes:
+        yield f".PP\nCodes: {roff(filled(', '.join(plugin.codes)))}"
     if plugin.references:
         yield f".PP\nSee: {roff('; '.join(plugin.references))}"
 

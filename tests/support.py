@@ -120,7 +120,10 @@ def missing(*argv: str) -> CommandMissing:
 def check(check_id: str, host: Host) -> list[Finding]:
     """All findings of the check CHECK_ID over HOST; Skip and Undecided come through."""
     module: Any = import_module(f"img_tools.checks.{check_id.replace('-', '_')}")
-    return list(module.check(host))
+    found = list(module.check(host))
+    said = {finding.code for finding in found if isinstance(finding, Finding)}
+    assert said <= set(module.CODES), "CODES lacks what a policy file may name"
+    return found
 
 
 def codes(findings: Sequence[Finding]) -> list[tuple[str, str]]:

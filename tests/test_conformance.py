@@ -76,6 +76,18 @@ def test_it_names_its_category_and_where_the_rule_comes_from(plugin):
 
 
 @each_plugin
+def test_it_names_the_codes_of_its_findings(plugin):
+    """All that its source spells out, at least; tests.support.check() sees to the others."""
+    tree = ast.parse(Path(plugin.source).read_text("utf-8"))
+    spelled = {node.args[0].value for node in ast.walk(tree)
+               if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+               and node.func.id in ("fail", "warn", "report") and node.args
+               and isinstance(node.args[0], ast.Constant)}
+    assert plugin.codes
+    assert spelled <= set(plugin.codes)
+
+
+@each_plugin
 def test_it_has_tests_of_its_own(plugin):
     name = plugin.id.replace("-", "_")
     tests = ROOT / "tests" / "checks" / f"test_{name}.py"

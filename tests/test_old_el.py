@@ -31,6 +31,7 @@ REMARK = ("pass", "warn")
 #   free-space    the image is a directory of this machine's disk
 #   first-login   there is none, unless the dirt brings one
 #   os-lifecycle  neither gets free updates any more
+#   reboot-required  only the running system tells
 STATUSES: dict[str, Any] = {
     "accounts": EVERYWHERE, "boot": EVERYWHERE,
     "cloud-init": {"6": ("fail", "fail"), "7": EVERYWHERE}, "cloud-init-state": EVERYWHERE,
@@ -44,7 +45,7 @@ STATUSES: dict[str, Any] = {
     "package-cache": REMARK, "package-state": EVERYWHERE,
     # Their repositories publish no advisories: every update counts as a security update.
     "package-updates": ("pass", "pass"), "security-updates": EVERYWHERE,
-    "passwords": EVERYWHERE, "private-keys": EVERYWHERE, "reboot-required": REMARK,
+    "passwords": EVERYWHERE, "private-keys": EVERYWHERE, "reboot-required": ("skip", "warn"),
     "repositories": EVERYWHERE,
     "shell-history": EVERYWHERE, "ssh-host-keys": EVERYWHERE, "ssh-keys": EVERYWHERE,
     # The dirt lets root in with a password: bad, but nobody is locked out.

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from img_tools import __version__
-from img_tools.cli import common
+from img_tools.cli import common, options
 from img_tools.cli import main as shared
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from img_tools.policyfile import Policy
 
 IDS = common.completing("checks", "check")
-FILES, DIRECTORIES = common.path_completion("file"), common.path_completion("dir")
 FORMATS = tuple(common.SUFFIXES.values())
 QUICK, PATIENCE = 1.0, 5.0  # seconds until it is told what is waited for: on a terminal, elsewhere
 
@@ -38,41 +36,17 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
     epilog="Exit codes: 0 passed, 1 a check failed, 2 bad usage or not root, "
            "3 could not decide, 128+n stopped by signal n.",
 )
-@click.option("--root", default="/", metavar="DIR", shell_complete=DIRECTORIES,
-              help="Check the image mounted at DIR instead of the running system.")
-@click.option("--only", multiple=True, metavar="ID", callback=common.ids,
-              shell_complete=IDS,
-              help="Run these checks alone (repeat, or separate by commas).")
-@click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
-              shell_complete=IDS,
-              help="Leave these checks out.")
-@click.option("--profile", metavar="NAME", help="Judge by this profile (default: marketplace).")
-@click.option("--policy", "policy_file", metavar="FILE", shell_complete=FILES,
-              help="Judge by the policy in FILE: profile, disabled checks, severities, waivers "
-                   "(default: /etc/img-tools/policy.toml, if there).")
-@click.option("--plugin-dir", multiple=True, metavar="DIR",
-              shell_complete=DIRECTORIES, help="Load more checks from DIR.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text",
-              show_default=True, help="Format of the report on standard output.")
-@click.option("-o", "outputs", multiple=True, metavar="FILE", shell_complete=FILES,
-              help="Write one more report: .txt, .json, .xml (JUnit), .md or .html.")
-@click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
-              help="What makes the exit code 1.")
+@options.work("Check", "check", IDS, FORMATS)
 @click.option("--no-refresh", is_flag=True, help="Judge updates by the indexes on the disk.")
 @click.option("--jobs", type=click.IntRange(1, 64), metavar="N",
               help="Checks that run at once (default: by the number of processors).")
 @click.option("--timeout", type=click.FloatRange(0, 86400, min_open=True), default=120.0,
               callback=_seconds, metavar="SECONDS", show_default=True,
               help="Longest time for one check.")
-@click.option("--list", "list_them", is_flag=True, help="List the checks and exit.")
-@click.option("--explain", metavar="ID", shell_complete=IDS,
-              help="Say what a check looks at and why, and exit.")
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
               show_default=True, help="Colour in the text report.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, and only what did not pass.")
-@click.option("-v", "--verbose", is_flag=True, help="Every check and finding, with evidence.")
-@click.version_option(__version__, "--version", message="%(prog)s %(version)s")
+@options.words("check", IDS, quiet="No progress, and only what did not pass.",
+               verbose="Every check and finding, with evidence.")
 def command(
     root: str, only: tuple[str, ...], skip: tuple[str, ...], profile: str | None,
     policy_file: str | None, plugin_dir: tuple[str, ...], form: str, outputs: tuple[str, ...],

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from img_tools import __version__
-from img_tools.cli import common
+from img_tools.cli import common, options
 from img_tools.cli import main as shared
 from img_tools.cli.gauge import Gauge
 from img_tools.model import printable
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from img_tools.plugins import Plugin
 
 IDS = common.completing("cleaners", "plan")
-FILES, DIRECTORIES = common.path_completion("file"), common.path_completion("dir")
 FORMATS = ("text", "json")
 REFUSED = 3
 TIMEOUT = 120.0  # seconds for a command that says no other time
@@ -46,22 +44,7 @@ class Refused(click.ClickException):
     epilog="Exit codes: 0 all done, 1 an action (or with --check a check) failed, 2 bad usage or "
            "not root, 3 refused or not completed, 128+n stopped by signal n.",
 )
-@click.option("--root", default="/", metavar="DIR", shell_complete=DIRECTORIES,
-              help="Clean the image mounted at DIR instead of the running system.")
-@click.option("--only", multiple=True, metavar="ID", callback=common.ids,
-              shell_complete=IDS,
-              help="Run these cleaners alone (repeat, or separate by commas).")
-@click.option("--skip", multiple=True, metavar="ID", callback=common.ids,
-              shell_complete=IDS,
-              help="Leave these cleaners out.")
-@click.option("--policy", "policy_file", metavar="FILE", shell_complete=FILES,
-              help="Policy file (default: /etc/img-tools/policy.toml, if it exists).")
-@click.option("--plugin-dir", multiple=True, metavar="DIR",
-              shell_complete=DIRECTORIES, help="Load more cleaners from DIR.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text",
-              show_default=True, help="Format of the report on standard output.")
-@click.option("-o", "outputs", multiple=True, metavar="FILE", shell_complete=FILES,
-              help="Write one more report; .txt or .json tells its format.")
+@options.work("Clean", "cleaner", IDS, FORMATS, when=", with --check")
 @click.option("--yes", is_flag=True, help="Clean without asking.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--erase", type=click.Choice(["auto", "full", "trim", "off"]), default="auto",
@@ -72,19 +55,14 @@ class Refused(click.ClickException):
 @click.option("--poweroff", is_flag=True, help="Power off at the end, if nothing failed.")
 @click.option("--self-remove", is_flag=True,
               help="Remove this program last of all, if nothing failed.")
-@click.option("--list", "list_them", is_flag=True, help="List the cleaners in order and exit.")
-@click.option("--explain", metavar="ID", shell_complete=IDS,
-              help="Say what a cleaner does and why, and exit.")
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of the report and exit.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
-@click.option("-v", "--verbose", is_flag=True,
-              help="Show every action, not ten of each cleaner, and why.")
-@click.version_option(__version__, "--version", message="%(prog)s %(version)s")
+@options.words("cleaner", IDS, quiet="No progress on standard error.",
+               verbose="Show every action, not ten of each cleaner, and why.")
 def command(
-    root: str, only: tuple[str, ...], skip: tuple[str, ...], policy_file: str | None,
-    plugin_dir: tuple[str, ...], form: str, outputs: tuple[str, ...], yes: bool, dry_run: bool,
-    erase: str, check_after: bool, poweroff: bool, self_remove: bool, list_them: bool,
-    explain: str | None, schema: bool, quiet: bool, verbose: bool,
+    root: str, only: tuple[str, ...], skip: tuple[str, ...], profile: str | None,
+    policy_file: str | None, plugin_dir: tuple[str, ...], form: str, outputs: tuple[str, ...],
+    fail_on: str, yes: bool, dry_run: bool, erase: str, check_after: bool, poweroff: bool,
+    self_remove: bool, list_them: bool, explain: str | None, schema: bool, quiet: bool,
+    verbose: bool,
 ) -> int:
     """Make this machine fit to be snapshotted into an image.
 
@@ -106,13 +84,16 @@ def command(
         raise click.UsageError("--yes and --dry-run exclude each other")
     if dry_run and check_after:
         raise click.UsageError("--dry-run changes nothing that --check could judge: run img-check")
+    if not check_after and (profile or fail_on == "warn"):
+        raise click.UsageError("--profile and --fail-on are for --check: nothing else judges")
     for name, wanted in (("--poweroff", poweroff), ("--self-remove", self_remove)):
         if wanted and os.path.realpath(root) != "/":
             raise click.UsageError(f"{name} is for the running system, not for --root")
     last = _self_removal() if self_remove else []
     common.demand("img-clean", root, outputs, FORMATS)
     view = _View(form, outputs, quiet, verbose)
-    with _Session(root, policy_file, erase, view) as session:
+    judged = _Judged(profile, policy_file, plugin_dir, fail_on_warn=fail_on == "warn")
+    with _Session(root, judged, erase, view) as session:
         if not yes:
             plan = session.plan([*chosen, *last])
             if dry_run or not _can_ask():
@@ -180,6 +161,16 @@ class _View:
         return common.deliver(render, self.outputs, render(self.form)) or report.exit_code
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """How the image is judged at the end, as img-check would with the same options."""
+
+    profile: str | None
+    policy_file: str | None
+    plugin_dir: tuple[str, ...]
+    fail_on_warn: bool
+
+
 class _Stopper:
     """Notes the first signal, so that the action under way can end and a report be written."""
 
@@ -225,11 +216,12 @@ class _Stopper:
 class _Session:
     """One run over one image; no second one can start on it meanwhile."""
 
-    def __init__(self, root: str, policy_file: str | None, erase: str, view: _View) -> None:
-        self._checks = common.load_plugins("checks", "check", ())
-        policy = common.read_policy(None, policy_file, self._checks)
+    def __init__(self, root: str, judged: _Judged, erase: str, view: _View) -> None:
+        self._checks = common.load_plugins("checks", "check", judged.plugin_dir)
+        policy = common.read_policy(judged.profile, judged.policy_file, self._checks)
         self._checks = common.enable(self._checks, policy.enabled)
         self._disabled = policy.disabled
+        self._fail_on_warn = judged.fail_on_warn
         self._host = common.open_host(root, policy, TIMEOUT, refresh=True, erase_mode=erase)
         self._view = view
         self._lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -319,7 +311,7 @@ class _Session:
         self._view.say("now img-check")
         chosen = common.choose_plugins(self._checks, (), self._disabled, "img-check")
         return checking.report(self._host, chosen, jobs=common.default_jobs(), timeout=TIMEOUT,
-                               left_out=self._disabled)
+                               fail_on_warn=self._fail_on_warn, left_out=self._disabled)
 
     def _name_outputs(self) -> None:
         """Say which of the reports just written are part of the image now."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
@@ -63,13 +64,16 @@ def path_completion(kind: str) -> Completion:
 
 
 def load_plugins(kind: str, verb: str, directories: tuple[str, ...]) -> list[Plugin]:
-    """Every plugin of KIND ("checks"), those of /etc/img-tools and of DIRECTORIES too."""
+    """Every plugin of KIND ("checks"), those of /etc/img-tools and of DIRECTORIES too.
+
+    In DIRECTORIES lie checks and cleaners, so that both commands may be given the same.
+    """
     from img_tools import plugins
 
     standard = os.path.join(plugins.SYSTEM_DIR, kind)
     found = [standard] if os.path.isdir(standard) else []
     try:
-        return plugins.load(f"img_tools.{kind}", verb, [*found, *directories])
+        return plugins.load(f"img_tools.{kind}", verb, found, directories)
     except plugins.PluginError as error:
         raise click.UsageError(str(error)) from None
 
@@ -101,7 +105,10 @@ def explanation(plugins: list[Plugin], wanted: str, command: str) -> str:
     """All that the plugin WANTED says of itself."""
     (plugin,) = choose_plugins(plugins, (wanted,), (), command)
     references = "".join(f"  {reference}\n" for reference in plugin.references)
+    codes = textwrap.fill(", ".join(plugin.codes or ()), 100, initial_indent="  ",
+                          subsequent_indent="  ", break_on_hyphens=False)
     return (f"{plugin.id}: {plugin.title}\n\n{plugin.explanation}\n"
+            + (f"\nCodes of its findings, for the policy file:\n{codes}\n" if codes else "")
             + (f"\nReferences:\n{references}" if references else ""))
 
 
@@ -114,8 +121,8 @@ def read_policy(profile: str | None, path: str | None, checks: list[Plugin]) -> 
     if path is None and os.path.lexists(standard):
         path = standard
     try:
-        loaded = policyfile.load(path, [check.id for check in checks]) if path is not None else (
-            policyfile.NO_POLICY)
+        loaded = policyfile.NO_POLICY if path is None else policyfile.load(
+            path, {check.id: check.codes for check in checks})
         name = policy.profile(profile or loaded.profile or policy.DEFAULT).name
     except policy.UnknownProfile as error:
         raise click.UsageError(f"--profile: {error}") from None

@@ -44,14 +44,19 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What an image lies on."""
+    """What an image lies on; it is not its `own` when the top is no mount point."""
 
     targets: tuple[Target, ...]
     left_out: tuple[LeftOut, ...]
+    own: bool = True
 
     @property
     def notes(self) -> Iterator[str]:
-        """One sentence on what is left out; what is in memory goes with the power."""
+        """A sentence on what is left out; what is in memory goes with the power."""
+        if not self.own:
+            yield ("free space is not erased, since the image is a directory of a larger file "
+                   "system: what was deleted stays in that one's free space, and comes into no "
+                   "image that the files are copied to")
         named = [f"{one.path} ({one.kind}: {one.why})" for one in self.left_out
                  if one.kind not in MEMORY]
         if named:
@@ -84,7 +89,8 @@ def find(top: str) -> Storage:
             left_out.append(found)
     targets.sort(key=lambda target: (target.mount not in looped, target.path))
     return Storage((*targets, *(_swap() if live else ())),
-                   tuple(sorted(left_out, key=lambda one: one.path)))
+                   tuple(sorted(left_out, key=lambda one: one.path)),
+                   own=any(mount.place == top for mount in inside))
 
 
 def _judge(

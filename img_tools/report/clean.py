@@ -120,7 +120,8 @@ def _lines(report: CleanReport, verbose: bool) -> Iterator[str]:
 
 
 def _matters(result: Cleaned) -> bool:
-    return bool(result.steps) or result.status in (CleanStatus.FAILED, CleanStatus.STOPPED)
+    return bool(result.steps) or result.status in (CleanStatus.FAILED, CleanStatus.STOPPED) or (
+        result.status is CleanStatus.PLANNED and bool(result.message))
 
 
 def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
@@ -135,9 +136,10 @@ def _result(result: Cleaned, verbose: bool) -> Iterator[str]:
         why = f"  ({printable(step.action.why)})" if verbose else ""
         yield (f"        {step.outcome.value:8}{type(step.action).__name__.lower()} "
                f"{subject(step.action)}{error}{why}")
-    rest = sum(result.counts.values()) - len(shown)
-    if rest > 0:
-        yield f"        ... and {rest} more (--verbose, or the JSON report)"
+    if len(shown) < len(result.steps):
+        yield f"        ... and {len(result.steps) - len(shown)} more (-v, or the JSON report)"
+    if len(result.steps) < (total := sum(result.counts.values())):
+        yield f"        ... and {total - len(result.steps)} more, which are counted and not listed"
 
 
 def _erasing(step: Step) -> str:

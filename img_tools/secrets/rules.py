@@ -169,6 +169,8 @@ _GROUPS: tuple[tuple[bytes, tuple[Rule, ...]], ...] = (
     (rb"://(?=[^\s:/@]{0,60}:[^\s/@]{3,100}@|hooks\.slack|(?:[a-z]{2,8}\.)?discord"
      rb"|[a-z0-9]{3,24}\.[a-z]{3,5}\.core\.windows|[a-z0-9.-]{3,80}/?;)", _URL),
 )
+CODES = tuple(dict.fromkeys(
+    rule.code for rule in (*(rule for _, rules in _GROUPS for rule in rules), GIT_REMOTE)))
 
 
 @cache

@@ -45,6 +45,16 @@ def test_a_key_is_told_by_content(image, text, kind):
     assert "AAAAAAAAAA" not in repr(finding)
 
 
+@pytest.mark.parametrize(("text", "message"), [
+    ("\n" + ssh.openssh(), f"from line 2 on: ssh-ed25519 {ssh.ED25519_FINGERPRINT}"),
+    (RSA + RSA, "from line 1 on: RSA private key, and 1 more in this file"),
+    (ssh.pem("", bytes(60)), "from line 1 on"),
+])
+def test_the_message_is_a_sentence(image, text, message):
+    (finding,) = found(image, {"/srv/x": text})
+    assert finding.message == f"/srv/x holds a private key {message}"
+
+
 def test_the_fingerprint_is_that_of_ssh_keygen(image):
     (finding,) = found(image, {"/opt/x/deploy": ssh.openssh()})
     assert finding.evidence == {"type": "ssh-ed25519", "encrypted": False,

@@ -93,9 +93,14 @@ def notes(image, password, **options):
 
 def test_the_plan_warns_that_nobody_will_get_in_again(image):
     """Pitfall 7: a warning beforehand, not afterwards."""
-    assert "nobody can log in" in notes(image, "*")[0]
+    assert "can log in only with a key that cloud-init" in notes(image, "*")[0]
     assert notes(image, HASH) == []
-    assert "nobody can log in" in notes(image, HASH, policy=Policy(lock_root=True))[0]
+    assert "can log in only" in notes(image, HASH, policy=Policy(lock_root=True))[0]
+
+
+def test_on_the_running_system_it_is_whoever_works_there_that_is_warned(image, monkeypatch):
+    monkeypatch.setattr(Host, "live", True)
+    assert "nobody can log in to this machine" in notes(image, "*")[0]
 
 
 def test_without_keys_there_is_nothing_to_warn_of(image):

@@ -273,6 +273,31 @@ def test_a_long_list_is_cut_short_in_the_text_and_counted(tree):
     assert validated_clean(views.render_json(report))["cleaners"][0]["total"] == 26
 
 
+@pytest.mark.parametrize(("verbose", "lines"), [
+    (False, ["... and 990 more (-v, or the JSON report)",
+             "... and 5 more, which are counted and not listed"]),
+    (True, ["... and 5 more, which are counted and not listed"]),
+])
+def test_where_the_rest_of_a_long_list_is_is_said(tree, verbose, lines):
+    report = run(tree, cleaner("one", *(Remove(f"/tmp/{n}", "w") for n in range(1005))))
+    text = views.render_text(report, verbose=verbose)
+    assert [line.strip() for line in text.splitlines() if "..." in line] == lines
+
+
+def test_what_two_cleaners_plan_for_a_path_is_counted_once_as_it_is_done_once(tree):
+    def logs(host: Host) -> Iterator[Any]:
+        yield from residue.actions(host, "logs")
+
+    plugins = (cleaner("logs", plan=logs), cleaner("one", Run(("true",), "w")),
+               cleaner("two", Run(("true",), "w"), Remove("/tmp/a", "w")),
+               cleaner("final", plan=logs))
+    planned = run(tree, *plugins, dry_run=True)
+    assert [len(result.steps) for result in planned.results] == [1, 1, 2, 0]
+    assert ("PLANNED final: Clean final\n        1 of the actions above once more"
+            in views.render_text(planned))
+    assert planned.counts["actions"] == run(tree, *plugins).counts["actions"] == 4
+
+
 CROWDED = {f"/tmp/sess_{n}": "x" for n in range(3 * residue.CROWD)}
 
 

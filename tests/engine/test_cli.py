@@ -110,6 +110,17 @@ def test_exit_codes(run, checks, more, code):
     assert json.loads(run(*checks, more=[*more, "--format", "json"]).stdout)["exit_code"] == code
 
 
+@pytest.mark.parametrize(("text", "words"), [
+    ('[severity]\n"firewall/not-instaled" = "warn"\n', "severity: firewall has no finding "
+     "'not-instaled'; did you mean not-installed"),
+    ('[[waivers]]\ncheck = "logs"\ncode = "logg"\njustification = "j"\n',
+     "waivers: logs has no finding 'logg'; did you mean log"),
+])
+def test_a_policy_that_was_mistyped_judges_nothing(run, place, text, words):
+    (place / "policy.toml").write_text(text)
+    assert words in one_line(run("good", more=["--policy", str(place / "policy.toml")]), 2)
+
+
 def test_the_report_is_on_stdout_and_nothing_else(run):
     done = run("good", "bad", "odd", more=["--format", "json"])
     assert validated(done.stdout)["verdict"] == "fail"
@@ -354,6 +365,7 @@ def test_list_and_explain(place):
     shown = call([COMMAND, "--explain", "shell-history"]).stdout
     assert shown.startswith("shell-history: No account")
     assert "kill -9 $$" in shown
+    assert "policy file:\n  client-history, shell-history, viewer-history\n" in shown
 
 
 # -- streams ---------------------------------------------------------------------------------------

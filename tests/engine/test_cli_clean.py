@@ -15,6 +15,7 @@ import pytest
 
 from img_tools.cli import clean, main
 from img_tools.model import Undecided
+from img_tools.plugins import load
 from tests.conftest import BASE
 from tests.engine.test_cleaning import manifest
 from tests.support import build, needs, validated_clean
@@ -94,12 +95,54 @@ def test_exit_codes_and_one_document_on_stdout(arguments, place, only, more, cod
     ("one", ["--only", ""], "names nothing"),  # --only "$UNSET" must not clean everything
     ("one", ["--dry-run", "--check"], "run img-check"),
     ("one", ["-o", "x.pdf"], "name it .txt or .json"),
+    ("one", ["--yes", "--fail-on", "warn"], "--profile and --fail-on are for --check"),
+    ("one", ["--yes", "--profile", "marketplace"], "--profile and --fail-on are for --check"),
+    ("one", ["--yes", "--check", "--profile", "marketplce"], "did you mean marketplace"),
 ])
 def test_bad_usage_is_one_line_and_2(arguments, place, only, more, words):
     done = call(arguments(only, *more))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert words in done.stderr
     assert (place / "image/tmp/one").exists()
+
+
+def test_a_check_of_one_s_own_is_known_to_the_policy_and_judges(arguments, place):
+    """As img-check with the same options would judge."""
+    build(place, {"/plugins/own.py": '"""Own"""\nfrom img_tools.model import warn\n'
+                                     'def check(host):\n    yield warn("own", "m")\n',
+                  "/policy.toml": '[severity]\nown = "fail"\n'})
+    done = call(arguments("one", "--yes", "--check", "--format", "json", "--policy",
+                          str(place / "policy.toml")))
+    assert done.returncode == 1, done.stderr
+    (own,) = [check for check in validated_clean(done.stdout)["check"]["checks"]
+              if check["id"] == "own"]
+    assert own["status"] == "fail"
+
+
+@pytest.mark.parametrize(("more", "code", "profile"), [
+    ([], 0, "marketplace"), (["--fail-on", "warn"], 1, "marketplace"),
+    (["--profile", "marketplace-2019"], 0, "marketplace-2019"),
+])
+def test_what_the_check_is_told_it_obeys(arguments, place, more, code, profile):
+    others = [one.id for one in load("img_tools.checks", "check")]
+    build(place, {"/plugins/own.py": '"""Own"""\nfrom img_tools.model import warn\n'
+                                     'def check(host):\n    yield warn("own", "m")\n',
+                  "/policy.toml": f"disabled = {others}\n"})
+    done = call(arguments("one", "--yes", "--check", "--format", "json", *more, "--policy",
+                          str(place / "policy.toml")))
+    assert done.returncode == code, done.stderr
+    document = validated_clean(done.stdout)
+    assert (document["exit_code"], document["check"]["exit_code"]) == (code, code)
+    assert document["check"]["run"]["profile"] == profile
+
+
+@pytest.mark.parametrize(("more", "said"), [([], True), (["--erase", "off"], False)])
+def test_that_nothing_is_erased_in_a_plain_directory_is_told_once(arguments, more, said):
+    shown = " ".join(call(arguments("free-space", "--dry-run", *more)).stdout.split())
+    assert shown.count("free space is not erased, since the image is a directory") == said
+    (*notes,) = validated_clean(call(arguments(
+        "free-space", "--yes", "--format", "json", *more)).stdout)["notes"]
+    assert ["a directory of a larger file system" in note for note in notes] == [True] * said
 
 
 def test_schema_and_list():

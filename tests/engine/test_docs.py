@@ -13,7 +13,7 @@ from img_tools.policyfile import PolicyError, load
 from tests.support import build, codes, needs
 
 DOCS = Path(__file__).parents[2] / "docs"
-IDS = [plugin.id for plugin in plugins.load("img_tools.checks", "check")]
+CHECKS = {plugin.id: plugin.codes for plugin in plugins.load("img_tools.checks", "check")}
 
 
 def blocks(name: str, language: str) -> list[str]:
@@ -56,18 +56,22 @@ def test_the_policy_that_is_shown_is_one(tmp_path):
     needs(os.geteuid() == 0, "root to own the file")
     (shown,) = blocks("policy.md", "toml")
     build(tmp_path, {"/policy.toml": shown})
-    policy = load(str(tmp_path / "policy.toml"), IDS)
+    policy = load(str(tmp_path / "policy.toml"), CHECKS)
     assert policy.waivers
     assert policy.severity
     assert policy.expected_logs
     assert policy.allowed_repositories
 
 
-def test_the_error_that_is_shown_is_the_one(tmp_path):
+@pytest.mark.parametrize(("nth", "text"), [
+    (1, "\n" * 8 + "severity.package-update = 'fail'\n"),
+    (3, "\n" * 9 + "severity.'firewall/docker-bypas' = 'fail'\n"),
+])
+def test_the_error_that_is_shown_is_the_one(tmp_path, nth, text):
     needs(os.geteuid() == 0, "root to own the file")
     (shown,) = [block for block in blocks("policy.md", "console") if "--policy" in block]
-    build(tmp_path, {"/policy.toml": "\n" * 8 + "severity.package-update = 'fail'\n"})
+    build(tmp_path, {"/policy.toml": text})
     with pytest.raises(PolicyError) as raised:
-        load(str(tmp_path / "policy.toml"), IDS)
+        load(str(tmp_path / "policy.toml"), CHECKS)
     said = str(raised.value).replace(f"{tmp_path}/", "")
-    assert f"img-check: {said}" == shown.splitlines()[1]
+    assert f"img-check: {said}" == shown.splitlines()[nth]

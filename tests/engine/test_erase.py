@@ -83,6 +83,18 @@ def test_notes_name_what_is_left_out_but_not_what_is_in_memory(found):
         "free space is not erased in /mnt/n (nfs4: on a server)"]
 
 
+@pytest.mark.parametrize(("line", "words"), [
+    ("", ["is a directory of a larger file system"]),
+    ("30 20 8:17 / /mnt/i/boot rw - ext4 /dev/sdb1 rw", ["is a directory of a larger file system"]),
+    ("30 20 8:17 / /mnt/i rw - ext4 /dev/sdb1 rw", []),
+    ("30 20 8:1 / /mnt/i rw - ext4 /dev/sda1 rw", ["this machine's, where / is"]),
+])
+def test_that_an_image_has_no_free_space_of_its_own_is_said_once(found, line, words):
+    notes = list(found("/mnt/i", ROOT, *filter(None, [line])).notes)
+    assert len(notes) == len(words)
+    assert all(word in note for word, note in zip(words, notes, strict=True))
+
+
 def test_what_lies_in_a_file_comes_before_the_file_system_of_that_file(found):
     """Or what is discarded there makes free what had been erased here."""
     storage = found("/", ROOT, "21 20 7:3 / /srv/x rw - ext4 /dev/loop3 rw",

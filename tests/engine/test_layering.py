@@ -146,7 +146,7 @@ def test_no_module_imports_itself_in_a_circle():
     }).prepare()
 
 
-ALLOWED = {"click": ("img_tools.cli",), "distro": ("img_tools.host",), "psutil": None,
+ALLOWED = {"click": ("img_tools.cli",), "distro": ("img_tools.os_release",), "psutil": None,
            "packaging": None, "yaml": ("img_tools.yamlfile",)}
 
 

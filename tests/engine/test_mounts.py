@@ -43,6 +43,12 @@ def test_of_the_running_system_all_is_its_own(foreign):
     assert foreign("/", ROOT, TMP, "30 20 8:1 /tmp /mnt/tmp rw - ext4 /dev/sda1 rw") == {}
 
 
+def test_in_a_chroot_whose_top_is_no_mount_point_what_is_mounted_is_told_all_the_same(foreign):
+    """`chroot /srv/tree` with its /proc, as `mmdebstrap` leaves it: mountinfo has no line for /."""
+    assert foreign("/mnt/i", TMP, "30 20 0:30 / /mnt/i/tmp rw - tmpfs tmpfs rw",
+                   "31 20 8:1 / /mnt/i/var rw - ext4 /dev/sda1 rw") == {"30": "/tmp"}
+
+
 def test_without_proc_nothing_is_mounted(foreign):
     assert foreign("/mnt/i") == {}
 

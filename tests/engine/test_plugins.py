@@ -49,7 +49,8 @@ def test_a_file_in_a_directory_is_a_check(directory):
 
 def test_what_a_plugin_need_not_say(directory):
     (plugin,) = load_from(directory({"/x.py": GOOD}))
-    assert (plugin.category, plugin.references, plugin.early) == ("other", (), False)
+    assert (plugin.category, plugin.references, plugin.codes) == ("other", (), None)
+    assert not plugin.early
 
 
 def test_ours_and_the_vendor_s_come_sorted_together(directory):
@@ -58,6 +59,20 @@ def test_ours_and_the_vendor_s_come_sorted_together(directory):
     assert ids == sorted(ids)
     assert ids[0] == "aa-first"
     assert "shell-history" in ids
+
+
+def test_a_directory_for_both_commands_holds_either_kind(directory):
+    cleaner = GOOD.replace("def check(", "def plan(")
+    place = directory({"/find.py": GOOD, "/mend.py": cleaner,
+                       "/both.py": GOOD + "plan = check\n"})
+    found = {verb: [plugin.id for plugin in load(f"img_tools.{kind}", verb, (), [place])
+                    if plugin.source.startswith(place)]
+             for kind, verb in (("checks", "check"), ("cleaners", "plan"))}
+    assert found == {"check": ["both", "find"], "plan": ["both", "mend"]}
+    with pytest.raises(PluginError, match=r"mend.py: has no function check\(host\)"):
+        load_from(place)
+    with pytest.raises(PluginError, match=r"typo.py: has no function check\(host\)"):
+        load("img_tools.checks", "check", (), [directory({"/typo.py": '"""T"""\nchekc = 1\n'})])
 
 
 def test_other_files_are_left_alone(directory):
@@ -99,6 +114,8 @@ def test_a_plugin_may_use_dataclasses_with_deferred_annotations(directory):
     ('"""T"""\nraise SystemExit(0)\n', "SystemExit"),
     (GOOD + 'REFERENCES = ("forgot the comma")\n', r'REFERENCES must be a tuple of strings'),
     (GOOD + "REFERENCES = (1,)\n", "REFERENCES must be a tuple of strings"),
+    (GOOD + 'CODES = "left-over"\n', "CODES must be a tuple of codes"),
+    (GOOD + 'CODES = ("Left over",)\n', "CODES must be a tuple of codes"),
     (GOOD + "CATEGORY = None\n", "CATEGORY must be one word"),
     (GOOD + 'CATEGORY = "Two Words"\n', "CATEGORY must be one word"),
 ])

@@ -19,7 +19,9 @@ from img_tools.report.json import render
 from tests.engine.test_checking import plugin, yields
 from tests.support import Fifo, Link, build, needs, validated
 
-CHECKS = ("firewall", "logs", "motd", "repositories", "ssh-keys")
+CHECKS = {"firewall": ("docker-bypass", "not-enabled"), "logs": ("log", "rotated-log"),
+          "motd": ("missing",), "repositories": ("unsigned-repository",),
+          "ssh-keys": ("authorized-key",), "own": None}  # own: a plugin that names no codes
 TODAY = date(2026, 11, 26)
 
 Written = Callable[..., str]
@@ -127,6 +129,13 @@ WAIVER = '[[waivers]]\ncheck = "logs"\ncode = "log"\njustification = "j"\n'
     ('[severity]\nlogs = "pass"\n', 2, "'logs' must be \"warn\" or \"fail\"; to leave"),
     ("[severity]\nlogs = 1\n", 2, "must be \"warn\" or \"fail\""),
     ('[severity]\n"logs/Not A Code" = "fail"\n', 2, "must be a check id, or id/code"),
+    ('[severity]\n"firewall/docker-bypas" = "fail"\n', 2,
+     "severity: firewall has no finding 'docker-bypas'; did you mean docker-bypass? "
+     "(img-check --explain firewall shows them)"),
+    ('[severity]\n"logs/zzz" = "fail"\n', 2,
+     "severity: logs has no finding 'zzz' (img-check --explain logs shows them)"),
+    (WAIVER + WAIVER.replace('"log"', '"rotated-logs"'), 7,
+     "waivers: logs has no finding 'rotated-logs'; did you mean rotated-log"),
     (WAIVER.replace('"logs"', '"lgs"'), 2, "waivers: no check 'lgs'; did you mean logs?"),
     (WAIVER + WAIVER.replace("code", "cod"), 7, "unknown key 'cod'; did you mean code?"),
     (WAIVER + WAIVER.replace('"j"', '" \t"'), 8, "justification must be a sentence"),
@@ -150,6 +159,13 @@ def test_what_is_not_understood_is_refused_with_its_line(written, text, line, wo
         load(path, CHECKS)
     assert str(raised.value).startswith(f"{path}:{line}: " if line else f"{path}: ")
     assert words in str(raised.value)
+
+
+def test_a_check_that_names_no_codes_may_have_any(written):
+    """Of /etc/img-tools/checks, say, and written before there was CODES."""
+    text = '[severity]\n"own/anything" = "fail"\n' + WAIVER.replace('"logs"', '"own"')
+    found = load(written(text), CHECKS)
+    assert (list(found.severity), found.waivers[0].code) == (["own/anything"], "log")
 
 
 def test_a_line_that_is_not_sure_is_not_told(written):

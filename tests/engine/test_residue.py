@@ -1,5 +1,6 @@
 import importlib
 import os
+import re
 
 import pytest
 
@@ -253,6 +254,8 @@ def test_more_than_the_limit_are_counted(image, catalogue):
     assert [finding.path for finding in found[:2]] == ["/d/000", "/d/001"]
     assert found[-1].evidence == {"count": 140}
     assert "140 in all" in found[-1].message
+    assert re.fullmatch(r"img-clean --root \S+ --dry-run -v --only \S+  # lists them all",
+                        found[-1].remediation)
 
 
 def test_memory_does_not_grow_with_the_number_of_matches(image, catalogue):
