@@ -13,8 +13,9 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from functools import cached_property
 
-from img_tools import mounts
+from img_tools import inuse, mounts
 from img_tools.rootfs import RootFS
 
 MAX_OPEN = 100  # levels kept open; what lies deeper is moved up first
@@ -98,15 +99,17 @@ class Surgeon:
         """Remove the file, link or tree at PATH.
 
         A file is cut to nothing first: while a process has it open its blocks are not free, so they
-        would not be erased, and would be on the disk when the power is off.
+        would not be erased, and would be on the disk when the power is off. Not one that a process
+        has mapped into memory: that would be killed (SIGBUS, mmap(2)).
         """
         parent, name = _take_apart(path)
         _spare_system(path)  # a link too: /bin is one to usr/bin
         fd = self._directory(parent)
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
-            with contextlib.suppress(OSError):  # it has other names, or is a program that runs
-                self.truncate(path)
+            if self._mapped is not None and found.st_ino not in self._mapped:
+                with contextlib.suppress(OSError):  # it has other names
+                    self.truncate(path)
             os.unlink(name, dir_fd=fd)
             return found.st_size if stat.S_ISREG(found.st_mode) else 0
         return _remove_tree(name, fd)
@@ -119,6 +122,10 @@ class Surgeon:
         with self._root.directory(path) as fd:
             self._demand_own(fd)
             return _empty(fd)
+
+    @cached_property
+    def _mapped(self) -> frozenset[int] | None:
+        return inuse.mapped()
 
     def truncate(self, path: str) -> int:
         """Cut the regular file PATH to nothing, keeping inode, owner and mode.

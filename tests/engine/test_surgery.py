@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import shutil
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from img_tools import surgery
+from img_tools import inuse, surgery
 from img_tools.rootfs import RootFS
 from img_tools.surgery import MAX_OPEN, SYSTEM, Surgeon
 from tests.support import Fifo, File, Link, build, needs
@@ -70,12 +71,21 @@ def test_a_file_that_is_open_holds_nothing_when_its_name_is_gone(surgeon, top):
     assert os.listdir(top / "tmp") == []
 
 
-def test_a_program_that_runs_goes(surgeon, top):
-    shutil.copy("/bin/sleep", top / "tmp/program")
-    with subprocess.Popen([top / "tmp/program", "60"]) as running:
-        surgeon.remove("/tmp/program")
-        assert os.listdir(top / "tmp") == []
-        running.kill()
+def test_what_a_process_has_mapped_goes_and_harms_it_not(surgeon, top):
+    """Cut to nothing under it, the process would get SIGBUS: Java maps libraries from /tmp."""
+    build(top, {"/tmp/held": "x" * 9000})
+    with open(top / "tmp/held", "r+b") as held, mmap.mmap(held.fileno(), 9000) as content:
+        assert surgeon.remove("/tmp/held") == 9000
+        assert content[8999:] == b"x"
+    assert os.listdir(top / "tmp") == []
+
+
+def test_without_proc_nothing_is_cut_before_it_goes(surgeon, top, monkeypatch):
+    monkeypatch.setattr(inuse, "mapped", lambda: None)
+    build(top, {"/tmp/held": "secret"})
+    with open(top / "tmp/held") as held:
+        surgeon.remove("/tmp/held")
+        assert held.read() == "secret"
 
 
 def test_a_missing_path_is_file_not_found(surgeon, top):
