@@ -41,22 +41,3 @@ def paths(top: str) -> frozenset[str]:
                      if isinstance(item.laddr, str))
     base = top.rstrip("/") + "/"
     return frozenset("/" + path.removeprefix(base) for path in found if path.startswith(base))
-
-
-def mapped() -> frozenset[int] | None:
-    """Inode numbers of files that processes have mapped into memory; None without /proc.
-
-    proc_pid_maps(5). The device is left out: that of btrfs and overlays is not what stat(2) tells.
-    """
-    try:
-        processes = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return None
-    found = set()
-    for number in processes:
-        try:
-            with open(f"/proc/{number}/maps", "rb") as lines:
-                found.update(int(line.split(None, 5)[4]) for line in lines)
-        except OSError:
-            continue  # it has ended
-    return frozenset(found - {0}) if processes else None

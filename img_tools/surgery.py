@@ -15,7 +15,7 @@ import stat
 from collections.abc import Sequence
 from functools import cached_property
 
-from img_tools import inuse, mounts
+from img_tools import mounts
 from img_tools.rootfs import RootFS
 
 MAX_OPEN = 100  # levels kept open; what lies deeper is moved up first
@@ -125,7 +125,7 @@ class Surgeon:
 
     @cached_property
     def _mapped(self) -> frozenset[int] | None:
-        return inuse.mapped()
+        return _mapped()
 
     def truncate(self, path: str) -> int:
         """Cut the regular file PATH to nothing, keeping inode, owner and mode.
@@ -176,6 +176,25 @@ class Surgeon:
                 os.unlink(draft, dir_fd=directory)
             raise
         return len(content)
+
+
+def _mapped() -> frozenset[int] | None:
+    """Inode numbers of files that processes have mapped into memory; None without /proc.
+
+    proc_pid_maps(5). The device is left out: that of btrfs and overlays is not what stat(2) tells.
+    """
+    try:
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return None
+    found = set()
+    for number in processes:
+        try:
+            with open(f"/proc/{number}/maps", "rb") as lines:
+                found.update(int(line.split(None, 5)[4]) for line in lines)
+        except OSError:
+            continue  # it has ended
+    return frozenset(found - {0}) if processes else None
 
 
 def _take_apart(path: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from img_tools import inuse, surgery
+from img_tools import surgery
 from img_tools.rootfs import RootFS
 from img_tools.surgery import MAX_OPEN, SYSTEM, Surgeon
 from tests.support import Fifo, File, Link, build, needs
@@ -81,7 +81,7 @@ def test_what_a_process_has_mapped_goes_and_harms_it_not(surgeon, top):
 
 
 def test_without_proc_nothing_is_cut_before_it_goes(surgeon, top, monkeypatch):
-    monkeypatch.setattr(inuse, "mapped", lambda: None)
+    monkeypatch.setattr(surgery, "_mapped", lambda: None)
     build(top, {"/tmp/held": "secret"})
     with open(top / "tmp/held") as held:
         surgeon.remove("/tmp/held")
