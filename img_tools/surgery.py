@@ -187,7 +187,7 @@ def _mapped() -> frozenset[int] | None:
         processes = [name for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return None
-    found = set()
+    found: set[int] = set()
     for number in processes:
         try:
             with open(f"/proc/{number}/maps", "rb") as lines:
