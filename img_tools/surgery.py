@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import stat
 from collections.abc import Sequence
@@ -52,7 +53,11 @@ class Surgeon:
         self.forget()
 
     def forget(self) -> None:
-        """Let go of the directory kept open: somebody else may have replaced it."""
+        """Let go of what is known: somebody else may have changed it."""
+        self.__dict__.pop("_mapped", None)
+        self._close()
+
+    def _close(self) -> None:
         if self._parent:
             os.close(self._parent[1])
             self._parent = None
@@ -60,7 +65,7 @@ class Surgeon:
     def _directory(self, path: str) -> int:
         """A descriptor of the directory PATH; the last one is kept, since actions come in runs."""
         if self._parent is None or self._parent[0] != path:
-            self.forget()
+            self._close()
             try:
                 with self._root.directory(path) as fd:
                     self._demand_own(fd)
@@ -179,9 +184,10 @@ class Surgeon:
 
 
 def _mapped() -> frozenset[int] | None:
-    """Inode numbers of files that processes have mapped into memory; None without /proc.
+    """Inode numbers of files that processes have mapped into memory, and of disks in files.
 
-    proc_pid_maps(5). The device is left out: that of btrfs and overlays is not what stat(2) tells.
+    None without /proc. proc_pid_maps(5), loop(4). The device is left out: that of btrfs and
+    overlays is not what stat(2) tells.
     """
     try:
         processes = [name for name in os.listdir("/proc") if name.isdigit()]
@@ -194,6 +200,9 @@ def _mapped() -> frozenset[int] | None:
                 found.update(int(line.split(None, 5)[4]) for line in lines)
         except OSError:
             continue  # it has ended
+    for name in glob.glob("/sys/block/loop*/loop/backing_file"):
+        with contextlib.suppress(OSError), open(name, "rb") as file:
+            found.add(os.stat(file.read().rstrip(b"\n")).st_ino)
     return frozenset(found - {0}) if processes else None
 
 

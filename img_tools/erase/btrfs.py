@@ -81,9 +81,12 @@ class BtrfsVolume(Volume):
 
     def taken(self) -> object:
         """See Volume. What is written is "may be used" long before it counts as used."""
-        place = f"/sys/fs/btrfs/{self._id}/allocation/data/bytes_"
-        with open(f"{place}may_use") as planned, open(f"{place}used") as used:
-            return planned.read(), used.read()
+        for kind in ("data", "mixed"):
+            place = f"/sys/fs/btrfs/{self._id}/allocation/{kind}/bytes_"
+            with contextlib.suppress(OSError), open(f"{place}may_use") as planned, (
+                    open(f"{place}used")) as used:
+                return planned.read(), used.read()
+        return object()  # not known: never the same
 
     def settle(self) -> None:
         """See Volume."""

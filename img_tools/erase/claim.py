@@ -69,6 +69,16 @@ class Claim:
                 raise
             raise Full("not even a file without a name has room") from None
 
+    def can_turn(self) -> bool:
+        """turn(), unless there is no room for another file."""
+        try:
+            self.turn()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            return False
+        return True
+
     def give_back(self, length: int) -> None:
         """Free LENGTH bytes of what was claimed before the last turn, the latest first."""
         while length > 0 and len(self._files) > 1:
@@ -89,10 +99,8 @@ class Claim:
     def more(self, length: int) -> int:
         """grow(), in a new file when this one may not be larger: vfat's limit is 4 GB."""
         got = self.grow(length)
-        if not got:
-            with contextlib.suppress(OSError):  # there is no room for another file
-                self.turn()
-                got = self.grow(length)
+        if not got and self.can_turn():
+            got = self.grow(length)
         return got
 
     def _flush(self, fd: int) -> None:
@@ -164,9 +172,8 @@ def take_turns(claim: Claim, volume: Volume, clean: Callable[[], bool]) -> None:
     """
     kept, step = volume.margins()
     for _ in range(ROUNDS):
-        if clean():
+        if clean() or not claim.can_turn():
             return
-        claim.turn()
         for _ in range(volume.free // step + 2):
             room = min(step, volume.free - kept)
             claim.give_back(claim.grow(room // 4096 * 4096))

@@ -269,10 +269,19 @@ def in_parallel(
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    threads: list[threading.Thread] = []
+    try:
+        for _ in range(THREADS):
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            threads.append(thread)
+        for thread in threads:
+            thread.join()
+    except RuntimeError as error:
+        errors.append(Unsafe(f"no thread can be started: {error}"))
+    except BaseException as error:
+        errors.append(error)
+    for thread in threads:  # or it would write to a descriptor whose number is another file's soon
         thread.join()
     if errors:
         raise errors[0]

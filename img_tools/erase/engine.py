@@ -10,7 +10,7 @@ tell where its files lie, or lies about it, the files are filled with zeros.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from img_tools.actions import Erase, Erased
@@ -19,7 +19,7 @@ from img_tools.erase.btrfs import volume_of
 from img_tools.erase.claim import Filled, hold_most, squeeze, take_turns
 from img_tools.erase.device import CHUNK, Extents, Full, Interrupted, Scan, Unsafe, Watch
 from img_tools.erase.ext4 import scrub_inodes
-from img_tools.erase.ranges import Ranges, to_verify
+from img_tools.erase.ranges import Ranges, to_verify, without
 from img_tools.erase.sparse import Sparse
 from img_tools.erase.targets import Target
 from img_tools.erase.volume import Volume
@@ -125,9 +125,11 @@ class _Work:
 
     def _zero(self, only: Ranges | None) -> None:
         """Write zeros where it is not zero, of ONLY, and look again; then where that remains."""
+        seen = Ranges(gap=0)
         for _ in range(PASSES):
             before = self.last
-            seen = Ranges(gap=0)
+            if only is not None:
+                seen = without(seen, only)
             try:
                 self._pass(only, seen)
             except Full:
@@ -137,22 +139,15 @@ class _Work:
                     return
                 self.notes.append(f"filled with zeros, since {unsafe}")
                 self._fill()
+                seen = Ranges(gap=0)
             self.volume.settle()
-            again = self._verify(only, seen)
+            again = self._scan(to_verify(self.volume.extents(), seen, CHUNK, SHARE),
+                               max(0, self.volume.free - seen.size * (SHARE - 1) // SHARE))
             if again is None or not again.blocks or self.method == "fill":
                 return
             if before and again.blocks + again.nodes >= before.blocks + before.nodes:
                 return
             only = again.dirty
-
-    def _verify(self, only: Ranges | None, seen: Ranges) -> Scan | None:
-        """Look again: at what may not be zero, and at a part of what was SEEN to be."""
-        if self.method == "fill":
-            return self._scan(self.volume.extents(), self.volume.free)
-        if only is not None:
-            return self._scan(self._within(only), only.size)
-        return self._scan(to_verify(self.volume.extents(), seen, CHUNK, SHARE),
-                          max(0, self.volume.free - seen.size * (SHARE - 1) // SHARE))
 
     def _within(self, only: Ranges) -> Iterator[tuple[int, int]]:
         """What of ONLY is free now."""
@@ -160,7 +155,7 @@ class _Work:
             yield from only.within(start, end)
 
     def _pass(self, only: Ranges | None, seen: Ranges) -> None:
-        """Zero what of ONLY is free, and add to SEEN what was seen to be zero."""
+        """Zero what of ONLY is free; without ONLY add to SEEN what was seen to be zero."""
         self.watch.begin("erasing", only.size if only else self.volume.free)
         claim = Sparse(self.volume, self.watch, only)
 
@@ -177,16 +172,22 @@ class _Work:
         try:
             with claim:
                 hold_most(claim, self.volume)
-                finish = exchange if self.volume.kind == "xfs" else take_turns
-                finish(claim, self.volume, clean)
+                self._finish(claim, clean)
+                for start, end in sorted(claim.seen()):
+                    seen.add(start, end)
                 if not clean() and self.volume.is_quiet():
-                    claim.only = None  # what was freed since is looked at, too
                     squeeze(claim)
-                for extent in sorted(claim.seen(), key=lambda extent: extent.place):
-                    seen.add(extent.place, extent.place + extent.length)
         finally:
             self.scanned += claim.read
             self.written += claim.written
+
+    def _finish(self, claim: Sparse, clean: Callable[[], bool]) -> None:
+        """Claim what was left to others without taking it from them."""
+        if self.volume.kind == "xfs":
+            exchange(claim, self.volume, clean)
+        elif self.volume.kind != "btrfs" or not self.volume.is_quiet():
+            # btrfs likes to hand out again what was given back, so that turns are slow there.
+            take_turns(claim, self.volume, clean)
 
     def _fill(self) -> None:
         self.method = "fill"

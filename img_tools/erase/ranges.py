@@ -75,6 +75,19 @@ def merged(parts: Iterable[Ranges]) -> Ranges:
     return whole
 
 
+def without(ranges: Ranges, holes: Ranges) -> Ranges:
+    """RANGES but for HOLES."""
+    left = Ranges(gap=0)
+    for start, end in ranges:
+        for low, high in holes.within(start, end):
+            if start < low:
+                left.add(start, low)
+            start = high
+        if start < end:
+            left.add(start, end)
+    return left
+
+
 def to_verify(
     extents: Iterable[tuple[int, int]], seen: Ranges, piece: int, share: int
 ) -> Iterator[tuple[int, int]]:

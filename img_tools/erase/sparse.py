@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import threading
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -25,7 +27,7 @@ from img_tools.erase.ioctls import Extent, Strange
 from img_tools.erase.ranges import Ranges
 from img_tools.erase.volume import Volume
 
-MOST = 100_000  # extents that are listed; what is beyond them is looked at once more
+MOST = 100_000  # extents that are remembered and listed
 _PROOFS = 3
 _OFTEN = 8  # times 64 MB, after which it is proved again
 
@@ -43,6 +45,7 @@ class Sparse(Claim):
         self.only = only
         self.read = 0
         self._looks = 0
+        self._looked = array("Q")  # start and end of each extent that was looked at
         self._lock = threading.Lock()
         self._readers = [Reader(volume.device, volume.unit, probe=True) for _ in range(THREADS)]
 
@@ -56,15 +59,20 @@ class Sparse(Claim):
         """All of them."""
         return tuple(self._files)
 
-    def seen(self) -> Iterator[Extent]:
-        """What is held and was looked at while it was, on the device; the start of it, if long."""
-        try:
-            yield from islice((
-                piece for file in self._files if file.seen
-                for extent in ioctls.fiemap(file.fd, 0, file.size)
-                for piece in self._volume.on_device(extent)), MOST)
-        except Strange as strange:
-            raise Unsafe(str(strange)) from None
+    def seen(self) -> Iterator[tuple[int, int]]:
+        """What is held on the device and was looked at while it was, in any order.
+
+        btrfs may have moved it since. What cannot be listed has to be looked at once more.
+        """
+        looked = Ranges(gap=0)
+        for start, end in sorted(zip(self._looked[::2], self._looked[1::2], strict=True)):
+            looked.add(start, end)
+        extents = (extent for file in self._files if file.seen
+                   for extent in ioctls.fiemap(file.fd, 0, file.size))
+        with contextlib.suppress(Strange, OSError, Unsafe):
+            for extent in islice(extents, MOST):
+                for piece in self._volume.on_device(extent):
+                    yield from looked.within(piece.place, piece.place + piece.length)
 
     def grow(self, length: int) -> int:
         """See Claim. Raises Unsafe when the blocks are not where the file system says."""
@@ -83,16 +91,21 @@ class Sparse(Claim):
         else:
             return 0
         file.size = start + length
-        self._look(file.fd, start, length, self.only)
+        self._look(file, start, length, self.only)
         return length
 
-    def refill(self, fd: int, start: int, length: int) -> None:
-        """Claim blocks for a hole of the file FD. Raises OSError."""
-        ioctls.reserve(fd, start, length)
-        self._look(fd, start, length, None)
+    def refill(self, file: File, start: int, length: int) -> None:
+        """Claim blocks for a hole of FILE. Raises OSError."""
+        ioctls.reserve(file.fd, start, length)
+        self._look(file, start, length, None)
 
-    def _look(self, fd: int, start: int, length: int, only: Ranges | None) -> None:
-        """Zero what the file FD holds from START on, as far as it is in ONLY and not zero."""
+    def _look(self, file: File, start: int, length: int, only: Ranges | None) -> None:
+        """Zero what FILE holds from START on, as far as it is in ONLY and not zero."""
+        seen, file.seen = file.seen, False  # if it fails half-way, it was not
+        self._treat(file.fd, start, length, only)
+        file.seen = seen
+
+    def _treat(self, fd: int, start: int, length: int, only: Ranges | None) -> None:
         held = sorted(self._extents(fd, start, length), key=lambda extent: extent.place)
         if only is not None:
             held = [Extent(extent.offset + low - extent.place, low, high - low)
@@ -131,6 +144,9 @@ class Sparse(Claim):
 
         in_parallel(worker, windows((extent.place, extent.place + extent.length)
                                     for extent in held), self._watch)
+        if only is None and len(self._looked) < 2 * MOST:  # else it is looked at once more
+            for extent in held:
+                self._looked.extend((extent.place, extent.place + extent.length))
 
     def _extents(self, fd: int, start: int, length: int) -> list[Extent]:
         """Where on the device the file FD lies from START on."""

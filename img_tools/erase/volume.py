@@ -15,6 +15,8 @@ from img_tools.erase.ioctls import Extent
 from img_tools.erase.targets import Target
 
 STEP = 32 << 20  # bytes by which what is kept is taken in turns
+# Without O_DIRECT, or O_TMPFILE; EISDIR: Linux before 3.11 knows none.
+_LACKING = (errno.EINVAL, errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT)
 _MOMENTS, _MOMENT = 10, 0.005  # times, seconds
 
 
@@ -75,8 +77,11 @@ class Volume:
         """A new file without a name: what it holds is free again when it is closed, or we are."""
         flags = os.O_RDWR | os.O_CLOEXEC
         for direct in (os.O_DIRECT, 0):
-            with contextlib.suppress(OSError):
+            try:
                 return os.open(".", os.O_TMPFILE | flags | direct, 0o600, dir_fd=self.fd)
+            except OSError as error:
+                if error.errno not in _LACKING:
+                    raise
         name = f".img-clean-{os.getpid()}"
         for direct in (os.O_DIRECT, 0):
             try:

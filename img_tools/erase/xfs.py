@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from img_tools.erase import ioctls
-from img_tools.erase.claim import PIECE, ROUNDS
+from img_tools.erase.claim import PIECE, ROUNDS, File
 from img_tools.erase.device import Unsafe
 from img_tools.erase.ioctls import Extent, Strange
 from img_tools.erase.ranges import Ranges
@@ -42,10 +42,9 @@ def exchange(claim: Sparse, volume: Volume, clean: Callable[[], bool]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """An extent of the file FD, whose size is SIZE."""
+    """An extent of FILE."""
 
-    fd: int
-    size: int
+    file: File
     extent: Extent
 
     @property
@@ -62,7 +61,7 @@ def _held(claim: Sparse) -> Iterator[_Piece]:
                 count += 1
                 if count > MOST:
                     return
-                yield _Piece(file.fd, file.size, extent)
+                yield _Piece(file, extent)
     except Strange as strange:
         raise Unsafe(str(strange)) from None
 
@@ -135,7 +134,7 @@ class _Round:
         if start < 0:
             return
         with contextlib.suppress(OSError):
-            ioctls.punch(donor.fd, donor.extent.offset + length * (donor is neighbour),
+            ioctls.punch(donor.file.fd, donor.extent.offset + length * (donor is neighbour),
                          length + SPARE)
-            ioctls.punch(neighbour.fd, start, end - start)
-            self._claim.refill(neighbour.fd, hole, length)
+            ioctls.punch(neighbour.file.fd, start, end - start)
+            self._claim.refill(neighbour.file, hole, length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
@@ -11,7 +12,7 @@ from img_tools.actions import Erase, Erased, Outcome, Step
 from img_tools.cli import gauge, main
 from img_tools.erase import btrfs, claim, device, targets, xfs
 from img_tools.erase.ioctls import Extent
-from img_tools.erase.ranges import Ranges, merged, to_verify
+from img_tools.erase.ranges import Ranges, merged, to_verify, without
 from img_tools.report import clean
 from img_tools.surgery import Surgeon
 
@@ -182,6 +183,35 @@ def test_what_was_seen_is_verified_in_part_and_the_rest_whole():
         (0, 100), (300, 1000), (1200, 1300), (2000, 2500)]
 
 
+def test_ranges_without_others():
+    ranges, holes = Ranges(gap=0), Ranges(gap=0)
+    for start, end in ((0, 100), (200, 300), (400, 500)):
+        ranges.add(start, end)
+    for start, end in ((10, 20), (90, 210), (390, 510)):
+        holes.add(start, end)
+    assert list(without(ranges, holes)) == [(0, 10), (20, 90), (210, 300)]
+
+
+def test_no_thread_works_on_when_another_cannot_be_started(monkeypatch):
+    """It would write to a descriptor that is closed by then, and its number another file's."""
+    real, started, busy = threading.Thread.start, [], threading.Event()
+
+    def start(thread):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        real(thread)
+        busy.wait()
+
+    def deal(item):
+        busy.set()
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(device.Unsafe, match="no thread can be started"):
+        device.in_parallel(lambda: deal, iter(range(1 << 60)), device.Watch())
+    assert not started[0].is_alive()
+
+
 def test_windows_gather_near_pieces_and_cut_long_ones():
     chunk = device.CHUNK
     pieces = [(4096, 8192), (12288, 16384), (10 * chunk + 512, 12 * chunk)]
@@ -274,7 +304,8 @@ def test_all_that_is_claimed_is_given_back_though_one_file_fails(tmp_path, monke
 def test_thousands_of_pieces_of_xfs_are_exchanged_in_no_time(monkeypatch):
     """Each once, each with one of the same group; all pairs of them would take hours."""
     group, swapped = 1 << 34, []
-    held = [xfs._Piece(3, 1 << 40, Extent(number << 21, number << 21, (1 + number % 3) << 19))
+    file = claim.File(3, 1 << 40)
+    held = [xfs._Piece(file, Extent(number << 21, number << 21, (1 + number % 3) << 19))
             for number in range(20_000)]
     monkeypatch.setattr(xfs._Round, "_swap", lambda self, *pieces: swapped.append(pieces))
     asked = []

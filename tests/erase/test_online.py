@@ -12,6 +12,7 @@ import pytest
 from img_tools.actions import Erased
 from img_tools.erase import claim, engine, ioctls
 from img_tools.erase.ioctls import Extent
+from img_tools.erase.ranges import Ranges
 from tests.erase.conftest import MakeDisk
 from tests.erase.disks import MB, Disk, dirty, run
 
@@ -84,6 +85,41 @@ def test_btrfs_holds_no_data_of_what_was_deleted(disk: MakeDisk) -> None:
     assert sum(made.canaries().values()) < 100
     assert (result.method, result.left) == ("sparse", 0)
     assert result.journal in ("overwritten", "mostly overwritten")
+
+
+@pytest.mark.usefixtures("no_discard")
+def test_btrfs_with_data_and_metadata_in_one_is_erased(disk: MakeDisk) -> None:
+    made = disk("btrfs", 320, "--mixed")
+    result = erased(made)
+    assert "data" not in made.canaries()
+    assert result.left is not None
+    assert result.left < 1000, "freed nodes of the trees, which no file gets"
+
+
+@pytest.mark.usefixtures("no_discard")
+def test_what_becomes_free_during_a_later_pass_is_seen(
+    disk: MakeDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first pass leaves something; while that is treated a process deletes a file."""
+    made, real, passes = disk("ext4", 400), engine._Work._pass, 0
+
+    def interfered(work: engine._Work, only: Ranges | None, seen: Ranges) -> None:
+        nonlocal passes
+        real(work, only, seen)
+        passes += 1
+        if passes <= 2:
+            (made.top / f"held{passes}").unlink()
+            run("sync", "-f", made.top)
+
+    monkeypatch.setattr(engine._Work, "_pass", interfered)
+    with made.mounted() as top:
+        dirty(made, 60)
+        for number in (1, 2):
+            (top / f"held{number}").write_bytes(b"CANARY-held-000001".ljust(4096) * 512 * (3 - number))
+        run("sync", "-f", top)
+        assert made.erase().left == 0
+    assert passes == 3
+    assert made.canaries() == {}
 
 
 @pytest.mark.parametrize("kind", ["ext2", "ext3"])
