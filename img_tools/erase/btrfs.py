@@ -80,13 +80,15 @@ class BtrfsVolume(Volume):
         self.settle()
 
     def taken(self) -> object:
-        """See Volume. What is written is "may be used" long before it counts as used."""
-        for kind in ("data", "mixed"):
-            place = f"/sys/fs/btrfs/{self._id}/allocation/{kind}/bytes_"
-            with contextlib.suppress(OSError), open(f"{place}may_use") as planned, (
-                    open(f"{place}used")) as used:
-                return planned.read(), used.read()
-        return object()  # not known: never the same
+        """See Volume. What is written is "may be used" long before it counts as used.
+
+        Where data and metadata are mixed it is never the same: the trees need what is left.
+        """
+        place = f"/sys/fs/btrfs/{self._id}/allocation/data/bytes_"
+        with contextlib.suppress(OSError), open(f"{place}may_use") as planned, (
+                open(f"{place}used")) as used:
+            return planned.read(), used.read()
+        return object()
 
     def settle(self) -> None:
         """See Volume."""

@@ -176,6 +176,7 @@ class _Work:
                 for start, end in sorted(claim.seen()):
                     seen.add(start, end)
                 if not clean() and self.volume.is_quiet():
+                    claim.only = None  # what was freed since then, too
                     squeeze(claim)
         finally:
             self.scanned += claim.read

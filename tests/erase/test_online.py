@@ -88,12 +88,13 @@ def test_btrfs_holds_no_data_of_what_was_deleted(disk: MakeDisk) -> None:
 
 
 @pytest.mark.usefixtures("no_discard")
-def test_btrfs_with_data_and_metadata_in_one_is_erased(disk: MakeDisk) -> None:
+def test_btrfs_with_data_and_metadata_in_one_is_told_to_keep_some(disk: MakeDisk) -> None:
+    """Its trees have no other space, so that not all of it can be claimed."""
     made = disk("btrfs", 320, "--mixed")
     result = erased(made)
-    assert "data" not in made.canaries()
+    assert result.method == "sparse"
     assert result.left is not None
-    assert result.left < 1000, "freed nodes of the trees, which no file gets"
+    assert made.canaries().get("data", 0) <= result.left
 
 
 @pytest.mark.usefixtures("no_discard")
@@ -114,8 +115,9 @@ def test_what_becomes_free_during_a_later_pass_is_seen(
     monkeypatch.setattr(engine._Work, "_pass", interfered)
     with made.mounted() as top:
         dirty(made, 60)
-        for number in (1, 2):
-            (top / f"held{number}").write_bytes(b"CANARY-held-000001".ljust(4096) * 512 * (3 - number))
+        content = b"CANARY-held-000001".ljust(4096) * 512
+        (top / "held1").write_bytes(2 * content)
+        (top / "held2").write_bytes(content)
         run("sync", "-f", top)
         assert made.erase().left == 0
     assert passes == 3
