@@ -13,7 +13,7 @@ import errno
 import glob
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from img_tools import mounts
@@ -112,13 +112,10 @@ class Surgeon:
         fd = self._directory(parent)
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
-            with contextlib.ExitStack() as held:
-                if self._mapped is not None and found.st_ino not in self._mapped:
-                    with contextlib.suppress(OSError):  # it has other names
-                        file, _ = self._plain(path)
-                        held.callback(os.close, file)
-                        held.callback(os.ftruncate, file, 0)
+            with self._to_be_cut(path, found.st_ino) as file:
                 os.unlink(name, dir_fd=fd)
+                if file is not None:
+                    os.ftruncate(file, 0)
             return found.st_size if stat.S_ISREG(found.st_mode) else 0
         return _remove_tree(name, fd)
 
@@ -131,9 +128,22 @@ class Surgeon:
             self._demand_own(fd)
             return _empty(fd)
 
+    @contextlib.contextmanager
+    def _to_be_cut(self, path: str, inode: int) -> Iterator[int | None]:
+        """A descriptor of the file PATH, None where it has other names, or may be mapped."""
+        fd = None
+        if self._mapped is not None and inode not in self._mapped:
+            with contextlib.suppress(OSError):
+                fd, _ = self._open(path)
+        try:
+            yield fd
+        finally:
+            if fd is not None:
+                os.close(fd)
+
     @cached_property
     def _mapped(self) -> frozenset[int] | None:
-        return _mapped()
+        return _mapped_inodes()
 
     def truncate(self, path: str) -> int:
         """Cut the regular file PATH to nothing, keeping inode, owner and mode.
@@ -141,14 +151,14 @@ class Surgeon:
         A file that has other names too is left alone: whoever could make a link in a directory of
         logs would choose what root destroys.
         """
-        fd, size = self._plain(path)
+        fd, size = self._open(path)
         try:
             os.ftruncate(fd, 0)
             return size
         finally:
             os.close(fd)
 
-    def _plain(self, path: str) -> tuple[int, int]:
+    def _open(self, path: str) -> tuple[int, int]:
         """A descriptor to write to the regular file PATH, which has no other names; its size."""
         parent, name = _take_apart(path)
         directory = self._directory(parent)
@@ -195,7 +205,7 @@ class Surgeon:
         return len(content)
 
 
-def _mapped() -> frozenset[int] | None:
+def _mapped_inodes() -> frozenset[int] | None:
     """Inode numbers of files that processes have mapped into memory, and of disks in files.
 
     None without /proc. proc_pid_maps(5), loop(4). The device is left out: that of btrfs and

@@ -69,8 +69,8 @@ class Claim:
                 raise
             raise Full("not even a file without a name has room") from None
 
-    def can_turn(self) -> bool:
-        """turn(), unless there is no room for another file."""
+    def try_turn(self) -> bool:
+        """turn(); whether there was room for another file."""
         try:
             self.turn()
         except OSError as error:
@@ -99,7 +99,7 @@ class Claim:
     def more(self, length: int) -> int:
         """grow(), in a new file when this one may not be larger: vfat's limit is 4 GB."""
         got = self.grow(length)
-        if not got and self.can_turn():
+        if not got and self.try_turn():
             got = self.grow(length)
         return got
 
@@ -172,7 +172,7 @@ def take_turns(claim: Claim, volume: Volume, clean: Callable[[], bool]) -> None:
     """
     kept, step = volume.margins()
     for _ in range(ROUNDS):
-        if clean() or not claim.can_turn():
+        if clean() or not claim.try_turn():
             return
         for _ in range(volume.free // step + 2):
             room = min(step, volume.free - kept)

@@ -117,7 +117,6 @@ class Sparse(Claim):
             self._prove(fd, held, 1 if self._looks else _PROOFS)
         self._looks += 1
         places = [extent.place for extent in held]
-
         readers = iter(self._readers)
 
         def worker() -> Callable[[Window], None]:

@@ -81,7 +81,7 @@ def test_what_a_process_has_mapped_goes_and_harms_it_not(surgeon, top):
 
 
 def test_without_proc_nothing_is_cut_before_it_goes(surgeon, top, monkeypatch):
-    monkeypatch.setattr(surgery, "_mapped", lambda: None)
+    monkeypatch.setattr(surgery, "_mapped_inodes", lambda: None)
     build(top, {"/tmp/held": "secret"})
     with open(top / "tmp/held") as held:
         surgeon.remove("/tmp/held")

@@ -49,4 +49,3 @@ def disk(_own_mounts: None, tmp_path: Path) -> MakeDisk:
             raise
 
     return make
-
