@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -199,3 +201,43 @@ def carried_out(cleaner_id: str, host: Host) -> list[str]:
     host.forget()
     assert plan(cleaner_id, host) == []
     return sorted(paths)
+
+
+@contextlib.contextmanager
+def flipping(*pairs: tuple[Path, Path]) -> Iterator[None]:
+    """Exchange the places of each pair, over and over, while the block runs."""
+    done = threading.Event()
+
+    def flip() -> None:
+        while not done.is_set():
+            for one, other in pairs:
+                spare = one.with_name(f".spare-{one.name}")
+                with contextlib.suppress(OSError):
+                    os.rename(one, spare)
+                    os.rename(other, one)
+                    os.rename(spare, other)
+
+    thread = threading.Thread(target=flip)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def manifest(top: Path) -> list[tuple[object, ...]]:
+    """All that can be told of each file below TOP, and of TOP."""
+    found = []
+    for path in [top, *top.rglob("*")]:
+        info = os.lstat(path)
+        found.append((str(path), *info[:7], info.st_mtime_ns, info.st_ctime_ns))
+    return sorted(found)
+
+
+class NoCommands(Runner):
+    """An image without a single program."""
+
+    def __call__(self, *argv: str, ok: Sequence[int] = (0,), env: Mapping[str, str] | None = None,
+                 timeout: float | None = None) -> Completed:
+        raise CommandMissing(argv, "is not in the image")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import os
 import re
 import time
@@ -14,16 +13,15 @@ from pathlib import Path
 import pytest
 
 from img_tools import checking
-from img_tools.actions import Phase, Write
-from img_tools.catalogue import CATALOGUE, Treat
+from img_tools.catalogue import CATALOGUE
 from img_tools.host import Host
-from img_tools.model import Report, Result, Skip, Status, Undecided
+from img_tools.model import Report, Result, Status
 from img_tools.plugins import load
 from img_tools.report import html, json, junit, markdown, text
 from img_tools.rootfs import RootFS
-from img_tools.runner import CommandMissing, Completed, Runner
+from img_tools.runner import Completed, Runner
 from tests.conftest import BASE
-from tests.support import Fifo, File, Link, build, dpkg, validated
+from tests.support import Fifo, File, Link, NoCommands, build, dpkg, validated
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = load("img_tools.checks", "check")
@@ -110,59 +108,7 @@ def test_every_topic_of_the_catalogue_is_read_by_the_check_of_that_name():
     assert {row.topic for row in CATALOGUE} <= set(IDS)
 
 
-# -- cleaners --------------------------------------------------------------------------------------
-
-CLEANERS = load("img_tools.cleaners", "plan")
-each_cleaner = pytest.mark.parametrize("plugin", CLEANERS, ids=[one.id for one in CLEANERS])
-
-
-@each_cleaner
-def test_a_cleaner_says_what_it_does_and_when(plugin):
-    assert 15 <= len(plugin.title) <= 100
-    assert plugin.title[0].isupper()
-    assert not plugin.title.endswith((".", "!", ":"))
-    assert plugin.title.isascii()
-    docstring = ast.get_docstring(ast.parse(Path(plugin.source).read_text("utf-8")), clean=False)
-    assert docstring is not None
-    assert docstring.split("\n")[1] == "", "an empty line follows the title"
-    assert len(plugin.explanation) >= 60
-    assert plugin.phase in list(Phase), "PHASE says when its turn comes"
-
-
-@each_cleaner
-def test_a_cleaner_has_tests_of_its_own(plugin):
-    tests = ROOT / "tests" / "cleaners" / f"test_{plugin.id.replace('-', '_')}.py"
-    assert tests.exists()
-    assert re.search("^def test_", tests.read_text("utf-8"), re.M)
-
-
-@each_cleaner
-@pytest.mark.parametrize("files", [{}, {"/etc": {}}], ids=["nothing", "etc"])
-def test_in_an_empty_tree_a_cleaner_has_nothing_to_remove(plugin, files, tmp_path):
-    build(tmp_path, files)
-    host = Host(RootFS(str(tmp_path)), NoCommands(str(tmp_path)), refresh=False)
-    planned: list[object] = []
-    with contextlib.suppress(Skip, Undecided):
-        planned.extend(plugin.verb(host))
-    host.close()
-    assert [one for one in planned if not isinstance(one, Write)] == []
-
-
-def test_every_topic_that_is_not_only_reported_has_a_cleaner():
-    """Findings advise `img-clean --yes --only TOPIC`."""
-    topics = {row.topic for row in CATALOGUE if row.treat is not Treat.REPORT}
-    assert topics <= {plugin.id for plugin in CLEANERS}
-
-
 # -- trees -----------------------------------------------------------------------------------------
-
-
-class NoCommands(Runner):
-    """An image without a single program."""
-
-    def __call__(self, *argv: str, ok: Sequence[int] = (0,), env: Mapping[str, str] | None = None,
-                 timeout: float | None = None) -> Completed:
-        raise CommandMissing(argv, "is not in the image")
 
 
 class Babbling(NoCommands):

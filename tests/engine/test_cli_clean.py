@@ -17,8 +17,7 @@ from img_tools.cli import clean, main
 from img_tools.model import Undecided
 from img_tools.plugins import load
 from tests.conftest import BASE
-from tests.engine.test_cleaning import manifest
-from tests.support import build, needs, validated_clean
+from tests.support import build, manifest, needs, validated_clean
 
 COMMAND = str(Path(sys.executable).parent / "img-clean")
 HEAD = ("from img_tools.actions import *\nfrom img_tools.model import Skip, Undecided\n"

@@ -16,7 +16,7 @@ from img_tools.model import Finding, Report, Status, Undecided, Waiver, fail, wa
 from img_tools.plugins import Plugin
 from img_tools.policyfile import Policy, PolicyError, glob, load
 from img_tools.report.json import render
-from tests.engine.test_checking import plugin, yields
+from tests.engine.checking.common import plugin, yields
 from tests.support import Fifo, Link, build, needs, validated
 
 CHECKS = {"firewall": ("docker-bypass", "not-enabled"), "logs": ("log", "rotated-log"),

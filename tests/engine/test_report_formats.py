@@ -24,8 +24,8 @@ from img_tools.plugins import Plugin
 from img_tools.policyfile import Policy
 from img_tools.report import html, junit, markdown
 from img_tools.report.page import SCRIPT, STYLE
+from tests.engine.checking.common import plugin, yields
 from tests.engine.reports import BROKEN, FAILED, PASSED, SKIPPED, WARNED, report
-from tests.engine.test_checking import plugin, yields
 from tests.support import validated
 
 ALL = report(FAILED, BROKEN, WARNED, SKIPPED, PASSED)

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from img_tools import checking
 from img_tools.model import Status, fail
 from img_tools.report.json import render, schema
+from tests.engine.checking.common import plugin, yields
 from tests.engine.reports import (
     BROKEN,
     FAILED,
@@ -22,7 +23,6 @@ from tests.engine.reports import (
     report,
     result,
 )
-from tests.engine.test_checking import plugin, yields
 from tests.support import validated
 
 

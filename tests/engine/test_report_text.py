@@ -11,8 +11,8 @@ import pytest
 from img_tools import __version__, checking
 from img_tools.model import Report, Status, Waiver, Waivers, fail, warn
 from img_tools.report.text import render
+from tests.engine.checking.common import plugin, yields
 from tests.engine.reports import BROKEN, FAILED, PASSED, PLATFORM, SKIPPED, WARNED, report, result
-from tests.engine.test_checking import plugin, yields
 
 ALL = report(FAILED, BROKEN, WARNED, SKIPPED, PASSED)
 
