@@ -33,7 +33,7 @@ def test_a_check_that_breaks_is_an_error_and_never_a_pass(error):
     status, message, _ = verdict(error)
     assert status == "error"
     assert message.startswith(f"the check itself failed: {type(error).__name__}")
-    assert "engine/checking/common.py:" in message
+    assert "checking/common.py:" in message
 
 
 @pytest.mark.parametrize("error", [Undecided("why"), ValueError("why")])
