@@ -15,8 +15,9 @@ import os
 import shutil
 import stat
 import subprocess
+import time
+import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,11 @@ SERVERS = (*PACKAGES, "apache2", "bind9", "certbot", "docker.io", "dovecot-imapd
            "openvpn", "php-fpm", "postfix", "postgresql", "prometheus", "python3-pip",
            "rabbitmq-server", "redis-server", "samba", "varnish", "wireguard-tools")
 BUILD_TIME = 900  # seconds for one tree; about 40 with a near mirror
-KEPT_DAYS = 7  # trees of other recipes, such as yesterday's, are removed after that
+KEPT_DAYS = 7  # trees of other recipes, such as last week's, are removed after that
 
-# "stale" is what the release shipped with its point updates; "current" has the security updates of
-# the day as well, hence the date in its recipe. "server" boots and has more services, "servers" has
-# two dozen. "dnf4" and "dnf5" are EL-like: see el.py.
+# "stale" is what the release shipped with its point updates; "current" has the security updates
+# as well, hence the state of the archive in its recipe. "server" boots and has more services,
+# "servers" has two dozen. "dnf4" and "dnf5" are EL-like: see el.py.
 RECIPES = {
     "stale": f"""
         mmdebstrap --quiet --variant=minbase --components=main --include={','.join(PACKAGES)} \\
@@ -57,7 +58,7 @@ RECIPES = {
             "deb {MIRROR} SUITE main" </dev/null
     """,
     "current": f"""
-        # DAY
+        # ARCHIVE
         cp -a --reflink=auto STALE "$1"
         printf '%s\\n' \\
             'deb {MIRROR} SUITE main' \\
@@ -111,7 +112,9 @@ def demand() -> None:
 
 def pristine(suite: str, kind: str = "current") -> Path:
     """The cached tree of SUITE and KIND, built if it is not there; nobody may write to it."""
-    recipe = RECIPES[kind].replace("SUITE", suite).replace("DAY", f"{_today():%Y-%m-%d}")
+    recipe = RECIPES[kind].replace("SUITE", suite)
+    if "ARCHIVE" in recipe:
+        recipe = recipe.replace("ARCHIVE", _archive(suite))
     if "STALE" in recipe:
         recipe = recipe.replace("STALE", str(pristine(suite, "stale")))
     name = f"{suite}-{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
@@ -136,9 +139,15 @@ def _use(name: str) -> None:
 
 
 @cache
-def _today() -> datetime:
-    """One date for the whole run, also when it passes midnight."""
-    return datetime.now(UTC)
+def _archive(suite: str) -> str:
+    """A hash of what the mirror has for SUITE now. The day would not do: a mirror gets a security
+    update at any hour, and a tree of that morning would then fail as it should."""
+    state = hashlib.sha256()
+    for place in (f"{MIRROR}/dists/{suite}", f"{MIRROR}/dists/{suite}-updates",
+                  f"{SECURITY}/dists/{suite}-security"):
+        with urllib.request.urlopen(f"{place}/InRelease", timeout=60) as release:
+            state.update(release.read())
+    return state.hexdigest()
 
 
 def _build(recipe: str, tree: Path) -> None:
@@ -158,7 +167,7 @@ def _build(recipe: str, tree: Path) -> None:
 
 
 def _forget_old(prefix: str, keep: str) -> None:
-    horizon = _today().timestamp() - KEPT_DAYS * 86400
+    horizon = time.time() - KEPT_DAYS * 86400
     for lock in store().glob(f"{prefix}*.lock"):
         name = lock.name.removesuffix(".lock")
         if name == keep or lock.stat().st_mtime > horizon:
