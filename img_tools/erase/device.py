@@ -16,10 +16,10 @@ from img_tools.erase.ranges import Ranges, merged
 CHUNK = 1 << 20  # bytes read or written at once
 BRIDGE = 64 << 10  # bytes; a used piece that is smaller is read along with what is free around it
 PAGE = 4096  # the unit in which zeros are looked for, unless the blocks are smaller
-PROBES = 4
 THREADS = 4  # so that the disk has something to do while one compares
 ZEROS = bytes(CHUNK)
 _SHORT = 65536
+_DIPPED = 4 * _SHORT  # bytes from which on it pays not to read them all
 
 Extents = Iterable[tuple[int, int]]
 Window = list[tuple[int, int]]  # extents that one read covers
@@ -129,8 +129,9 @@ class Device:
 class Reader:
     """One thread's way to look at pieces of DEVICE one after the other.
 
-    With PROBE a piece among others that are full is only dipped into, and if it looks the same
-    counts as full: to be written, it need not be read.
+    With PROBE a piece after one that was full is only dipped into, and if that is not zero counts
+    as full: to be written, it need not be read. Each dip waits behind the writing of others, so
+    one has to do.
     """
 
     def __init__(self, device: Device, unit: int, *, probe: bool = False) -> None:
@@ -156,16 +157,12 @@ class Reader:
         self._full = self._probe and (scan.blocks - before) * self._unit > size * 9 // 10
 
     def _is_full(self, start: int, end: int) -> bool:
-        """Whether what lies at PROBES places between START and END, not too near, is all data."""
-        if end - start < PROBES * _SHORT:
+        """Whether the page between START and END, which are not too near, is not zero."""
+        if end - start < _DIPPED:
             return False
-        for number in range(PROBES):
-            place = (start + (end - start - PAGE) * number // (PROBES - 1)) // PAGE * PAGE
-            self._device.fill(self._buffer[:PAGE], place)
-            at = max(start - place, 0)
-            if ZEROS.startswith(self._buffer[at:at + self._unit]):
-                return False
-        return True
+        place = (start + end) // 2 // PAGE * PAGE
+        self._device.fill(self._buffer[:PAGE], place)
+        return not ZEROS.startswith(self._buffer[:PAGE])
 
 
 @dataclass

@@ -10,7 +10,7 @@ tell where its files lie, or lies about it, the files are filled with zeros.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from img_tools.actions import Erase, Erased
@@ -172,23 +172,27 @@ class _Work:
         try:
             with claim:
                 hold_most(claim, self.volume)
-                self._finish(claim, clean)
+                # btrfs likes to hand out again what was given back, so that turns are slow there.
+                held = self.volume.kind == "btrfs" and self._take_all(claim)
+                if self.volume.kind == "xfs":
+                    exchange(claim, self.volume, clean)
+                elif not held:
+                    take_turns(claim, self.volume, clean)
                 for start, end in sorted(claim.seen()):
                     seen.add(start, end)
-                if not clean() and self.volume.is_quiet():
-                    claim.only = None  # what was freed since then, too
-                    squeeze(claim)
+                if not held and not clean():
+                    self._take_all(claim)
         finally:
             self.scanned += claim.read
             self.written += claim.written
 
-    def _finish(self, claim: Sparse, clean: Callable[[], bool]) -> None:
-        """Claim what was left to others without taking it from them."""
-        if self.volume.kind == "xfs":
-            exchange(claim, self.volume, clean)
-        elif self.volume.kind != "btrfs" or not self.volume.is_quiet():
-            # btrfs likes to hand out again what was given back, so that turns are slow there.
-            take_turns(claim, self.volume, clean)
+    def _take_all(self, claim: Sparse) -> bool:
+        """Claim all the rest if nobody else takes or frees space; for a moment nobody can then."""
+        if not self.volume.is_quiet():
+            return False
+        claim.only = None  # what was freed since then, too
+        squeeze(claim)
+        return True
 
     def _fill(self) -> None:
         self.method = "fill"

@@ -24,6 +24,7 @@ from img_tools.erase.sparse import Sparse
 from img_tools.erase.volume import Volume
 
 SPARE = 1 << 20  # bytes given back beyond what is claimed: the map of the file may grow
+GIVERS = 8  # pieces that give for one that is wanted
 MOST = 50_000  # extents of the claim that are looked at
 
 
@@ -74,17 +75,14 @@ class _Round:
         self._group = group
         self._held = held
         self._places = [piece.extent.place for piece in held]
-        self._used: set[int] = set()
 
     def run(self, wanted: list[tuple[int, int]]) -> None:
-        """Try to get WANTED, which ascend."""
+        """Try to get WANTED, which ascend; in each group the largest first: they share pieces."""
         for group, parts in groupby(wanted, key=lambda part: part[0] // self._group):
             low = bisect_right(self._places, group * self._group - 1)
             high = bisect_right(self._places, (group + 1) * self._group - 1)
             donors = sorted((self._able(number), number) for number in range(low, high))
-            for start, end in parts:
-                if not donors:
-                    break
+            for start, end in sorted(parts, key=lambda part: part[0] - part[1]):
                 self._exchange(start, end, range(low, high), donors)
 
     def _exchange(
@@ -95,38 +93,54 @@ class _Round:
         before = number >= numbers.start
         if not before:
             number += 1
-        if number in self._used or number not in numbers:
+        if number not in numbers or not self._take(donors, number):
             return
-        most, donor = self._donor(donors, end - start, number)
-        length = min(end - start, PIECE, most) // 65536 * 65536 or min(end - start, most)
+        given = list(self._given(donors, min(end - start, PIECE)))
+        length = sum(size for _, _, size in given)
+        if not length:  # it gives of its own, but not its end
+            piece = self._held[number]
+            length = min(end - start, PIECE, (piece.extent.length // 3 - SPARE) // 4096 * 4096)
+            given = [(piece, piece.extent.offset + length, length)]
         if length > 0:
-            for one in {number, donor}:
-                self._used.add(one)
-                del donors[bisect_left(donors, (self._able(one), one))]
-            self._swap(self._held[number], self._held[donor], length, before)
+            self._swap(self._held[number], given, length, before)
 
-    def _donor(
-        self, donors: list[tuple[int, int]], length: int, neighbour: int
-    ) -> tuple[int, int]:
-        """What one of DONORS can give: the smallest that has LENGTH, or the largest.
+    def _given(
+        self, donors: list[tuple[int, int]], length: int
+    ) -> Iterator[tuple[_Piece, int, int]]:
+        """(piece, offset, bytes) of what DONORS give, LENGTH in sum if they can.
 
-        There may be thousands of both donors and wanted pieces, so only a few are looked at.
+        The smallest that has as much, or some of the largest. There may be thousands of both donors
+        and wanted pieces, so only a few are looked at.
         """
-        place = bisect_left(donors, (length, 0))
-        near = [one for one in donors[max(0, place - 2):place + 2] if one[1] != neighbour]
-        near.append((self._able(neighbour, third=True), neighbour))
-        enough = [one for one in near if one[0] >= length]
-        return min(enough) if enough else max(near)
+        for _ in range(GIVERS):
+            place = bisect_left(donors, (length, 0))
+            if not length or not donors or donors[-1][0] <= 0:
+                return
+            able, number = donors.pop(min(place, len(donors) - 1))
+            piece = self._held[number]
+            yield piece, piece.extent.offset, min(able, length)
+            length -= min(able, length)
 
-    def _able(self, number: int, *, third: bool = False) -> int:
-        """Bytes that a piece can give; of the neighbour itself the end must stay."""
-        length = self._held[number].extent.length
-        return ((length // 3 if third else length) - SPARE) // 4096 * 4096
+    def _take(self, donors: list[tuple[int, int]], number: int) -> bool:
+        """Take the piece NUMBER out of DONORS; whether it was there."""
+        own = self._able(number), number
+        place = bisect_left(donors, own)
+        there = donors[place:place + 1] == [own]
+        if there:
+            del donors[place]
+        return there
 
-    def _swap(self, neighbour: _Piece, donor: _Piece, length: int, before: bool) -> None:
-        """Make a hole behind NEIGHBOUR, or before it when it does not lie BEFORE what is wanted.
+    def _able(self, number: int) -> int:
+        """Bytes that a piece can give."""
+        return (self._held[number].extent.length - SPARE) // 4096 * 4096
 
-        That one is three times as large, or xfs would take what lies before it for nearer.
+    def _swap(
+        self, neighbour: _Piece, given: list[tuple[_Piece, int, int]], length: int, before: bool
+    ) -> None:
+        """Give back what is GIVEN, LENGTH bytes, and as much behind NEIGHBOUR is claimed anew.
+
+        Or before it, when it does not lie BEFORE what is wanted; the hole is three times as large
+        then, or xfs would take what lies before it for nearer.
         """
         extent = neighbour.extent
         hole = extent.offset + extent.length if before else extent.offset - length
@@ -134,7 +148,7 @@ class _Round:
         if start < 0:
             return
         with contextlib.suppress(OSError):
-            ioctls.punch(donor.file.fd, donor.extent.offset + length * (donor is neighbour),
-                         length + SPARE)
+            for piece, offset, size in given:
+                ioctls.punch(piece.file.fd, offset, size + SPARE)
             ioctls.punch(neighbour.file.fd, start, end - start)
             self._claim.refill(neighbour.file, hole, length)
