@@ -20,7 +20,7 @@ _CHUNKS = 256  # the object id of all chunks
 _EXTENT_ITEM, _METADATA_ITEM, _CHUNK_ITEM = 168, 169, 228
 _DATA, _METADATA, _DUP, _PROFILES = 0x1, 0x4, 0x20, 0x7F8  # single has no bit
 _UUID = (64 << 10) + 267, 16  # that of the device: dev_item.uuid of struct btrfs_super_block
-_PATIENCE = 6
+_PATIENCE = 3
 _FIRST = 1 << 20  # bytes at the start that are never allocated
 _COPIES = tuple((place, place + (64 << 10)) for place in (64 << 20, 256 << 30))  # superblocks
 

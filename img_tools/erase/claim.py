@@ -123,6 +123,15 @@ class Filled(Claim):
         if not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
             os.fdatasync(fd)
 
+    def write_maps(self) -> None:
+        """Have what maps the files be written: freed unwritten, it keeps what was there before."""
+        for file in self._files:
+            try:
+                os.fsync(file.fd)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+
     def grow(self, length: int) -> int:
         """See Claim; how much there is must be told by the volume: some compress zeros away."""
         file = self._files[-1]

@@ -8,6 +8,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeVar
 
 from img_tools.erase import ioctls
@@ -211,15 +212,30 @@ def is_node(block: memoryview) -> bool:
     """True for a freed node of an ext4 extent tree or an xfs btree: numbers of blocks, no content.
 
     An ext4 node that is full of entries, of which only block numbers remain, ends in a checksum.
-    Blocks with attributes of ours alone count as nodes, too: nothing of anybody else is in them.
+    So it is for the blocks that map a file of ext2 or ext3. Blocks with attributes of ours alone
+    count as nodes, too: nothing of anybody else is in them.
     """
     head = bytes(block[:12])
     if head[:4] in _XFS_TREES:
         return True
     if head[8:10] == _XFS_ATTRIBUTES:
         return _is_ours(bytes(block))
+    if _is_map(block):
+        return True
     most, depth = (int.from_bytes(head[place:place + 2], "little") for place in (4, 6))
     return head[:2] == b"\x0a\xf3" and most == (len(block) - 12) // 12 and depth <= 5
+
+
+def _is_map(block: memoryview) -> bool:
+    """Whether BLOCK holds numbers of blocks that lie side by side, or each behind what it maps."""
+    view = block.cast("I")
+    steps = (1, len(view), len(view) + 1)
+    if not view[0] or view[1] - view[0] not in steps:
+        return False
+    numbers = view.tolist()
+    held = numbers[:numbers.index(0)] if 0 in numbers else numbers
+    near = sum(after - before in steps for before, after in pairwise(held))
+    return not any(numbers[len(held):]) and near >= len(held) * 7 // 8
 
 
 def _is_ours(block: bytes) -> bool:

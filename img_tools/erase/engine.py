@@ -9,6 +9,7 @@ tell where its files lie, or lies about it, the files are filled with zeros.
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +17,17 @@ from dataclasses import dataclass, field
 from img_tools.actions import Erase, Erased
 from img_tools.erase import ioctls, journal, swap
 from img_tools.erase.btrfs import volume_of
-from img_tools.erase.claim import Filled, hold_most, squeeze, take_turns
-from img_tools.erase.device import CHUNK, Extents, Full, Interrupted, Scan, Unsafe, Watch
+from img_tools.erase.claim import Claim, Filled, hold_most, squeeze, take_turns
+from img_tools.erase.device import (
+    CHUNK,
+    Extents,
+    Full,
+    Interrupted,
+    Scan,
+    Unsafe,
+    Watch,
+    in_parallel,
+)
 from img_tools.erase.ext4 import scrub_inodes
 from img_tools.erase.ranges import Ranges, to_verify, without
 from img_tools.erase.sparse import Sparse
@@ -63,6 +73,7 @@ class _Work:
     written: int = 0
     told: bool = False  # what is free
     last: Scan | None = None
+    overwritten: bool = False  # the journal, as far as it can be
     journal: str | None = None
     inodes_left: int | None = None
     notes: list[str] = field(default_factory=list)
@@ -78,12 +89,14 @@ class _Work:
             return
         if self.volume.kind.startswith("ext"):
             self.inodes_left = scrub_inodes(self.volume, self.watch)
-        self.journal = journal.overwrite(self.volume, self.watch)
+        if self.volume.kind != "xfs":  # of which see _hold()
+            self._overwrite()
         try:
             self._free_space()
         except Full as full:
             self.notes.append(str(full))
             self._scan(self.volume.extents(), self.volume.free)
+        self._overwrite()
         self.journal = self.journal or journal.zero(self.volume)
 
     def _free_space(self) -> None:
@@ -96,6 +109,20 @@ class _Work:
                 return
             only = found.dirty
         self._zero(only)
+
+    def _overwrite(self) -> None:
+        """Overwrite the journal, once."""
+        if not self.overwritten:
+            self.overwritten = True
+            self.journal = journal.overwrite(self.volume, self.watch)
+
+    def _hold(self, claim: Claim) -> None:
+        """hold_most(), and the journal overwritten meanwhile if it was not yet.
+
+        On xfs both wait for the disk most of the time; on btrfs only more is written so.
+        """
+        jobs = [lambda: hold_most(claim, self.volume), self._overwrite]
+        in_parallel(lambda: operator.call, jobs, self.watch)
 
     def _is_told(self) -> bool:
         """Whether it is told what is free."""
@@ -135,15 +162,15 @@ class _Work:
             except Full:
                 raise
             except Unsafe as unsafe:
-                if self.method == "fill":
-                    return
-                self.notes.append(f"filled with zeros, since {unsafe}")
-                self._fill()
-                seen = Ranges(gap=0)
+                if self.method != "fill":
+                    self.notes.append(f"filled with zeros, since {unsafe}")
+                    self._fill()
+                    self._scan(self.volume.extents(), self.volume.free)
+                return
             self.volume.settle()
             again = self._scan(to_verify(self.volume.extents(), seen, CHUNK, SHARE),
                                max(0, self.volume.free - seen.size * (SHARE - 1) // SHARE))
-            if again is None or not again.blocks or self.method == "fill":
+            if again is None or not again.blocks:
                 return
             if before and again.blocks + again.nodes >= before.blocks + before.nodes:
                 return
@@ -171,7 +198,7 @@ class _Work:
 
         try:
             with claim:
-                hold_most(claim, self.volume)
+                self._hold(claim)
                 # btrfs likes to hand out again what was given back, so that turns are slow there.
                 held = self.volume.kind == "btrfs" and self._take_all(claim)
                 if self.volume.kind == "xfs":
@@ -207,12 +234,14 @@ class _Work:
 
         try:
             with claim:
-                hold_most(claim, self.volume)
+                self._hold(claim)
                 once = iter((False,))
                 take_turns(claim, self.volume,
                            clean if self.told else lambda: next(once, True))
                 if not (self.told and clean()) and self.volume.is_quiet():
                     squeeze(claim)
+                claim.write_maps()
+                journal.zero(self.volume)
         finally:
             self.written += claim.written
         self.volume.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 
 import pytest
@@ -230,6 +231,23 @@ def test_a_node_of_an_extent_tree_is_told_from_content():
     assert device.is_node(memoryview(node))
     assert device.is_node(memoryview(b"BMA3" + bytes(4092)))
     assert not device.is_node(memoryview(b"\x0a\xf3 a text that begins so".ljust(4096)))
+
+
+@pytest.mark.parametrize("unit", [1024, 4096])
+def test_a_block_that_maps_a_file_of_ext2_is_told_from_content(unit):
+    """Numbers of blocks side by side; those that map others have a map behind each."""
+    def block(*numbers):
+        return memoryview(struct.pack(f"<{len(numbers)}I", *numbers).ljust(unit, b"\0"))
+
+    most = unit // 4
+    assert device.is_node(block(*range(5000, 5000 + most)))
+    assert device.is_node(block(*range(5000, 5400 + most, most + 1)))
+    assert device.is_node(block(*range(5000, 5020), *range(9000, 9020)))
+    assert not device.is_node(block(*range(0, most)))
+    assert not device.is_node(block(5000, 5001, *range(5100, 5100 + 7 * (most - 2), 7)))
+    assert not device.is_node(block(5000, 5001, 5002, 0, 5003))
+    assert not device.is_node(memoryview(b"text".ljust(unit)))
+    assert not device.is_node(memoryview(bytes(range(256)) * (unit // 256)))
 
 
 @pytest.mark.parametrize("unit", [512, 1024, 4096])
