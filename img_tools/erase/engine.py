@@ -89,8 +89,8 @@ class _Work:
             return
         if self.volume.kind.startswith("ext"):
             self.inodes_left = scrub_inodes(self.volume, self.watch)
-        if self.volume.kind != "xfs":  # of which see _hold()
-            self._overwrite()
+        if self.volume.kind != "xfs" or self.free < 4 * self.volume.kept:
+            self._overwrite()  # which takes some space; on xfs see _hold()
         try:
             self._free_space()
         except Full as full:
