@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
+from collections.abc import Iterator
 
 import psutil
 
@@ -19,18 +21,15 @@ def paths(top: str) -> frozenset[str]:
     """
     own = globals().get("__file__", sys.executable)  # frozen: no file
     found = {os.path.realpath(path) for path in (own, sys.prefix, *sys.path)}
-    try:
-        processes = list(psutil.process_iter())
-    except (OSError, IndexError):  # no /proc, or a directory of that name with nothing in it
+    processes = _processes()
+    if not processes:
         raise Undecided("without /proc it cannot be told which files are in use: "
-                        "mount -t proc proc /proc") from None
+                        "mount -t proc proc /proc")
     for process in processes:
         links = [f"/proc/{process.pid}/{name}" for name in ("cwd", "exe", "root")]
-        try:
-            links += [entry.path for entry in os.scandir(f"/proc/{process.pid}/fd")]
+        links += _descriptors(process.pid)
+        with contextlib.suppress(OSError, psutil.Error):  # it has ended
             found.update(word for word in process.cmdline() if word.startswith("/"))
-        except (OSError, psutil.Error):
-            pass  # it has ended
         for link in links:
             try:
                 found.add(os.readlink(link))
@@ -41,3 +40,35 @@ def paths(top: str) -> frozenset[str]:
                      if isinstance(item.laddr, str))
     base = top.rstrip("/") + "/"
     return frozenset("/" + path.removeprefix(base) for path in found if path.startswith(base))
+
+
+def deleted(device: int) -> Iterator[tuple[str, int]]:
+    """("nginx (812)", bytes) for each file without a name on DEVICE (st_dev) that others have open.
+
+    Its blocks are not free as long as that is so. What /proc does not tell is left out.
+    """
+    seen = set()
+    for process in _processes():
+        for link in _descriptors(process.pid):
+            with contextlib.suppress(OSError, psutil.Error):
+                if not os.readlink(link).endswith(" (deleted)"):  # asking a dead server would hang
+                    continue
+                found = os.stat(link)
+                if (found.st_dev == device and stat.S_ISREG(found.st_mode) and found.st_blocks
+                        and process.pid != os.getpid() and found.st_ino not in seen):
+                    seen.add(found.st_ino)
+                    yield f"{process.name()} ({process.pid})", found.st_blocks * 512
+
+
+def _processes() -> list[psutil.Process]:
+    try:
+        return list(psutil.process_iter())
+    except (OSError, IndexError):  # no /proc, or a directory of that name with nothing in it
+        return []
+
+
+def _descriptors(pid: int) -> list[str]:
+    try:
+        return [entry.path for entry in os.scandir(f"/proc/{pid}/fd")]
+    except OSError:
+        return []  # it has ended

@@ -10,10 +10,12 @@ tell where its files lie, or lies about it, the files are filled with zeros.
 from __future__ import annotations
 
 import operator
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from img_tools import inuse
 from img_tools.actions import Erase, Erased
 from img_tools.erase import ioctls, journal, swap
 from img_tools.erase.btrfs import volume_of
@@ -37,6 +39,7 @@ from img_tools.erase.xfs import exchange
 from img_tools.runner import Runner
 
 PASSES = 3
+NAMED = 5  # processes
 SHARE = 16  # of what was seen to be zero, one part of so many is read again
 
 __all__ = ["Interrupted", "Unsafe", "Watch", "erase"]
@@ -98,6 +101,7 @@ class _Work:
             self._scan(self.volume.extents(), self.volume.free)
         self._overwrite()
         self.journal = self.journal or journal.zero(self.volume)
+        self._tell_open()
 
     def _free_space(self) -> None:
         self.told = self._is_told()
@@ -115,6 +119,15 @@ class _Work:
         if not self.overwritten:
             self.overwritten = True
             self.journal = journal.overwrite(self.volume, self.watch)
+
+    def _tell_open(self) -> None:
+        """Note what is deleted, but not free yet."""
+        found = list(inuse.deleted(os.fstat(self.volume.fd).st_dev))
+        if found:
+            names = sorted({name for name, _ in found})
+            some = ", ".join(names[:NAMED]) + (" and others" if names[NAMED:] else "")
+            size = sum(size for _, size in found)
+            self.notes.append(f"deleted files that are still open keep {size} bytes: {some}")
 
     def _hold(self, claim: Claim) -> None:
         """hold_most(), and the journal overwritten meanwhile if it was not yet.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,6 +178,25 @@ def test_a_fresh_one_is_read_and_not_written(disk: MakeDisk, kind: str) -> None:
     made.check()
     assert (result.written < result.free // 8, result.left) == (True, 0), "what xfs's log took"
     assert result.scanned >= result.free * 9 // 10
+
+
+@pytest.mark.usefixtures("no_discard")
+def test_what_is_deleted_and_still_open_is_told(disk: MakeDisk) -> None:
+    """Its blocks are not free, and end on the disk as they are."""
+    made = disk("ext4", 64)
+    with made.mounted() as top:
+        (top / "secret").write_bytes(bytes(8192))
+        (top / "kept").write_bytes(bytes(8192))
+        with (top / "secret").open() as secret, (top / "kept").open() as kept, subprocess.Popen(
+                ["cat"], stdin=subprocess.PIPE,
+                pass_fds=[secret.fileno(), kept.fileno()]) as holder:
+            (top / "secret").unlink()
+            result = made.erase()
+            assert holder.stdin
+            holder.stdin.close()
+        assert result.notes == (
+            f"deleted files that are still open keep 8192 bytes: cat ({holder.pid})",)
+        assert made.erase().notes == ()
 
 
 @pytest.mark.usefixtures("no_discard")
