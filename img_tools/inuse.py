@@ -55,7 +55,8 @@ def deleted(device: int) -> Iterator[tuple[str, int]]:
                     continue
                 found = os.stat(link)
                 if (found.st_dev == device and stat.S_ISREG(found.st_mode) and found.st_blocks
-                        and process.pid != os.getpid() and found.st_ino not in seen):
+                        and not found.st_nlink and found.st_ino not in seen
+                        and process.pid != os.getpid()):
                     seen.add(found.st_ino)
                     yield f"{process.name()} ({process.pid})", found.st_blocks * 512
 

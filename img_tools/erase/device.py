@@ -68,7 +68,12 @@ class Watch:
 
 
 class Device:
-    """The block device NUMBER (st_rdev), read past all caches. Raises Unsafe, OSError."""
+    """The block device NUMBER (st_rdev), read past all caches. Raises Unsafe, OSError.
+
+    `mapped` is how many blocks there are, if files are mapped by lists of numbers (ext2), or 0.
+    """
+
+    mapped = 0
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -110,7 +115,7 @@ class Device:
 
     def scan(self, extents: Extents, unit: int, watch: Watch) -> Scan:
         """What of EXTENTS, which ascend, is not zero, UNIT bytes at a time."""
-        found = [Scan() for _ in range(THREADS)]
+        found = [Scan(mapped=self.mapped) for _ in range(THREADS)]
         parts = iter(found)
 
         def worker() -> Callable[[Window], None]:
@@ -177,6 +182,7 @@ class Scan:
     read: int = 0
     blocks: int = 0
     nodes: int = 0
+    mapped: int = 0  # see Device
 
     def guess(self, start: int, end: int, unit: int) -> None:
         """Take all from START to END for dirty, unread."""
@@ -197,13 +203,14 @@ class Scan:
                 if ZEROS.startswith(block):
                     continue
                 self.dirty.add(place + start, place + start + len(block))
-                if is_node(block):
+                if is_node(block) or (self.mapped and is_map(block, self.mapped)):
                     self.nodes += 1
                 else:
                     self.blocks += 1
 
 
 _XFS_TREES = (b"BMA3", b"AB3B", b"AB3C", b"IAB3", b"FIB3", b"R3FC", b"RMB3")
+_FEWEST = 7
 _XFS_ATTRIBUTES = b"\x3b\xee"
 OURS = "img-clean"  # the attributes with which journal.py overwrites the log
 
@@ -212,22 +219,22 @@ def is_node(block: memoryview) -> bool:
     """True for a freed node of an ext4 extent tree or an xfs btree: numbers of blocks, no content.
 
     An ext4 node that is full of entries, of which only block numbers remain, ends in a checksum.
-    So it is for the blocks that map a file of ext2 or ext3. Blocks with attributes of ours alone
-    count as nodes, too: nothing of anybody else is in them.
+    Blocks with attributes of ours alone count as nodes, too: nothing of anybody else is in them.
     """
     head = bytes(block[:12])
     if head[:4] in _XFS_TREES:
         return True
     if head[8:10] == _XFS_ATTRIBUTES:
         return _is_ours(bytes(block))
-    if _is_map(block):
-        return True
     most, depth = (int.from_bytes(head[place:place + 2], "little") for place in (4, 6))
     return head[:2] == b"\x0a\xf3" and most == (len(block) - 12) // 12 and depth <= 5
 
 
-def _is_map(block: memoryview) -> bool:
-    """Whether BLOCK holds numbers of blocks that lie side by side, or each behind what it maps."""
+def is_map(block: memoryview, most: int) -> bool:
+    """True for a block that maps a file of ext2 or ext3: numbers of blocks, all below MOST.
+
+    Nearly all lie side by side, or each behind what it maps. No text is made of such numbers.
+    """
     view = block.cast("I")
     steps = (1, len(view), len(view) + 1)
     if not view[0] or view[1] - view[0] not in steps:
@@ -235,7 +242,8 @@ def _is_map(block: memoryview) -> bool:
     numbers = view.tolist()
     held = numbers[:numbers.index(0)] if 0 in numbers else numbers
     near = sum(after - before in steps for before, after in pairwise(held))
-    return not any(numbers[len(held):]) and near >= len(held) * 7 // 8
+    return (not any(numbers[len(held):]) and max(held) < most
+            and near >= len(held) * 7 // 8 >= _FEWEST)
 
 
 def _is_ours(block: bytes) -> bool:

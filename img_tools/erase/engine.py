@@ -40,6 +40,7 @@ from img_tools.runner import Runner
 
 PASSES = 3
 NAMED = 5  # processes
+BESIDE = 128 << 20  # bytes of a log that is overwritten in little time; xfs's own choice to 256 GB
 SHARE = 16  # of what was seen to be zero, one part of so many is read again
 
 __all__ = ["Interrupted", "Unsafe", "Watch", "erase"]
@@ -92,8 +93,8 @@ class _Work:
             return
         if self.volume.kind.startswith("ext"):
             self.inodes_left = scrub_inodes(self.volume, self.watch)
-        if self.volume.kind != "xfs" or self.free < 4 * self.volume.kept:
-            self._overwrite()  # which takes some space; on xfs see _hold()
+        if not self._is_beside():
+            self._overwrite()
         try:
             self._free_space()
         except Full as full:
@@ -129,11 +130,16 @@ class _Work:
             size = sum(size for _, size in found)
             self.notes.append(f"deleted files that are still open keep {size} bytes: {some}")
 
-    def _hold(self, claim: Claim) -> None:
-        """hold_most(), and the journal overwritten meanwhile if it was not yet.
+    def _is_beside(self) -> bool:
+        """Whether the journal is overwritten while space is held: both wait for the disk.
 
-        On xfs both wait for the disk most of the time; on btrfs only more is written so.
+        But others have less then, and it needs some itself; on btrfs only more is written so.
         """
+        return (self.volume.kind == "xfs" and self.free >= 4 * self.volume.kept
+                and ioctls.xfs_sizes(self.volume.fd)[1] <= BESIDE)
+
+    def _hold(self, claim: Claim) -> None:
+        """hold_most(), and the journal overwritten meanwhile if it was not yet."""
         jobs = [lambda: hold_most(claim, self.volume), self._overwrite]
         in_parallel(lambda: operator.call, jobs, self.watch)
 

@@ -113,12 +113,12 @@ def punch(fd: int, start: int, length: int) -> None:
     fcntl.ioctl(fd, _UNRESVSP64, struct.pack("=hh4xqqiI16x", 0, os.SEEK_SET, start, length, 0, 0))
 
 
-def xfs_group_size(fd: int) -> int:
-    """Bytes of an allocation group of the xfs that FD is on."""
+def xfs_sizes(fd: int) -> tuple[int, int]:
+    """Bytes of an allocation group of the xfs that FD is on, and of its log."""
     buffer = bytearray(112)
     fcntl.ioctl(fd, _XFS_GEOMETRY, buffer)
-    block, _, blocks = struct.unpack_from("=III", buffer)
-    return int(block * blocks)
+    block, _, group, _, log = struct.unpack_from("=5I", buffer)
+    return block * group, block * log
 
 
 def trim(fd: int) -> int:

@@ -34,6 +34,8 @@ class Volume:
                 raise Unsafe("another file system is mounted there now")
             self.unit = min(os.fstatvfs(self.fd).f_bsize, 4096)
             self.device = Device(self._number())
+            if self.kind.startswith("ext"):
+                self.device.mapped = self.device.size // self.unit
         except BaseException:
             os.close(self.fd)
             raise

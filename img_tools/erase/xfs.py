@@ -30,7 +30,7 @@ MOST = 50_000  # extents of the claim that are looked at
 
 def exchange(claim: Sparse, volume: Volume, clean: Callable[[], bool]) -> None:
     """Claim what is still dirty by way of exchange, in rounds until CLEAN."""
-    group = ioctls.xfs_group_size(volume.fd)
+    group, _ = ioctls.xfs_sizes(volume.fd)
     for _ in range(2 * ROUNDS):
         if clean():
             return
@@ -77,12 +77,16 @@ class _Round:
         self._places = [piece.extent.place for piece in held]
 
     def run(self, wanted: list[tuple[int, int]]) -> None:
-        """Try to get WANTED, which ascend; in each group the largest first: they share pieces."""
+        """Try to get WANTED, which ascend; of those with one neighbour the nearest first.
+
+        Else what is given next to a far one would be taken again, round after round.
+        """
         for group, parts in groupby(wanted, key=lambda part: part[0] // self._group):
             low = bisect_right(self._places, group * self._group - 1)
             high = bisect_right(self._places, (group + 1) * self._group - 1)
             donors = sorted((self._able(number), number) for number in range(low, high))
-            for start, end in sorted(parts, key=lambda part: part[0] - part[1]):
+            first = self._places[low] if low < high else 0
+            for start, end in sorted(parts, key=lambda part: abs(part[0] - first)):
                 self._exchange(start, end, range(low, high), donors)
 
     def _exchange(

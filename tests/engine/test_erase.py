@@ -11,7 +11,7 @@ import pytest
 from img_tools import cleaning, mounts
 from img_tools.actions import Erase, Erased, Outcome, Step
 from img_tools.cli import gauge, main
-from img_tools.erase import btrfs, claim, device, targets, xfs
+from img_tools.erase import btrfs, claim, device, targets
 from img_tools.erase.ioctls import Extent
 from img_tools.erase.ranges import Ranges, merged, to_verify, without
 from img_tools.report import clean
@@ -240,14 +240,30 @@ def test_a_block_that_maps_a_file_of_ext2_is_told_from_content(unit):
         return memoryview(struct.pack(f"<{len(numbers)}I", *numbers).ljust(unit, b"\0"))
 
     most = unit // 4
-    assert device.is_node(block(*range(5000, 5000 + most)))
-    assert device.is_node(block(*range(5000, 5400 + most, most + 1)))
-    assert device.is_node(block(*range(5000, 5020), *range(9000, 9020)))
-    assert not device.is_node(block(*range(0, most)))
-    assert not device.is_node(block(5000, 5001, *range(5100, 5100 + 7 * (most - 2), 7)))
-    assert not device.is_node(block(5000, 5001, 5002, 0, 5003))
-    assert not device.is_node(memoryview(b"text".ljust(unit)))
-    assert not device.is_node(memoryview(bytes(range(256)) * (unit // 256)))
+
+    def is_map(*numbers, blocks=1 << 20):
+        return device.is_map(block(*numbers), blocks)
+
+    assert is_map(*range(5000, 5000 + most))
+    assert is_map(*range(5000, 5400 + 10 * most, most + 1))
+    assert is_map(*range(5000, 5020), *range(9000, 9020))
+    assert not is_map(*range(0, most))
+    assert not is_map(*range(5000, 5000 + most), blocks=5000 + most - 1)
+    assert not is_map(5000, 5001), "too few to tell"
+    assert not is_map(5000, 5001, *range(5100, 5100 + 7 * (most - 2), 7))
+    assert not is_map(*range(5000, 5020), 0, 5020)
+    assert not is_map(*range(5000, 5000 + most - 8),
+                      *struct.unpack("<8I", b"a secret of 32 letters, in words"))
+    text = b"aaaabaaacaaadaaaeaaafaaagaaahaaaiaaajaaa"
+    assert not device.is_map(memoryview(text.ljust(unit, b"\0")), 1 << 20)
+
+
+def test_only_on_ext_numbers_in_a_row_are_a_map():
+    block = memoryview(struct.pack("<1024I", *range(1, 1025)))
+    for mapped, counts in ((0, (1, 0)), (1 << 20, (0, 1))):
+        scan = device.Scan(mapped=mapped)
+        scan.take(block, 0, 4096)
+        assert (scan.blocks, scan.nodes) == counts
 
 
 @pytest.mark.parametrize("unit", [512, 1024, 4096])
@@ -317,61 +333,6 @@ def test_all_that_is_claimed_is_given_back_though_one_file_fails(tmp_path, monke
     for fd in flushed:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
-
-
-def test_thousands_of_pieces_of_xfs_are_exchanged_in_no_time(monkeypatch):
-    """Each once, each with one of the same group; all pairs of them would take hours."""
-    group, swapped = 1 << 34, []
-    file = claim.File(3, 1 << 40)
-    held = [xfs._Piece(file, Extent(number << 21, number << 21, (1 + number % 3) << 19))
-            for number in range(20_000)]
-    monkeypatch.setattr(xfs._Round, "_swap", lambda self, *pieces: swapped.append(pieces))
-    asked = []
-    able = xfs._Round._able
-    monkeypatch.setattr(xfs._Round, "_able", lambda self, number: (
-        asked.append(number), able(self, number))[1])
-    xfs._Round(None, group, held).run(
-        [((number << 21) + (3 << 19), (number << 21) + (3 << 19) + 8192)
-         for number in range(0, 20_000, 2)])
-    assert len(asked) < 20 * len(held)
-    assert len(swapped) > 1000
-    used = [piece for one, given, _, _ in swapped
-            for piece in {one, *(other for other, _, _ in given)}]
-    assert len(used) == len(set(used))
-    assert all(one.extent.place // group == other.extent.place // group
-               for one, given, _, _ in swapped for other, _, _ in given)
-
-
-def swaps(monkeypatch, lengths, *wanted):
-    """What _swap() is called with: pieces of LENGTHS bytes lie side by side from 1 GB on."""
-    swapped, held, place = [], [], 1 << 30
-    for length in lengths:
-        held.append(xfs._Piece(claim.File(3, 1 << 40), Extent(0, place, length)))
-        place += length
-    monkeypatch.setattr(xfs._Round, "_swap", lambda self, *swap: swapped.append(swap))
-    xfs._Round(None, 1 << 40, held).run(list(wanted))
-    return [(held.index(neighbour), [(held.index(piece), size) for piece, _, size in given],
-             length, before) for neighbour, given, length, before in swapped]
-
-
-def test_several_pieces_of_xfs_give_for_a_large_one(monkeypatch):
-    """One alone would take as many rounds as the wanted one is larger."""
-    end = (1 << 30) + 4 * (16 << 20)
-    assert swaps(monkeypatch, [16 << 20] * 4, (end, end + (40 << 20))) == [
-        (3, [(2, 15 << 20), (1, 15 << 20), (0, 10 << 20)], 40 << 20, True)]
-
-
-def test_the_larger_of_two_pieces_with_one_neighbour_is_wanted_first(monkeypatch):
-    """The other took the neighbour round after round, for the sake of one block."""
-    assert swaps(monkeypatch, [16 << 20, 4 << 20], (53248, 57344), (1 << 22, 5 << 20)) == [
-        (0, [(1, 1 << 20)], 1 << 20, False)]
-
-
-def test_a_piece_of_xfs_that_is_alone_gives_of_its_own(monkeypatch):
-    """But not its end, which is what must lie next to the wanted one."""
-    end = (1 << 30) + (30 << 20)
-    assert swaps(monkeypatch, [30 << 20], (end, end + (1 << 20))) == [
-        (0, [(0, 1 << 20)], 1 << 20, True)]
 
 
 # -- what is told ----------------------------------------------------------------------------------

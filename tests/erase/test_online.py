@@ -185,12 +185,13 @@ def test_what_is_deleted_and_still_open_is_told(disk: MakeDisk) -> None:
     """Its blocks are not free, and end on the disk as they are."""
     made = disk("ext4", 64)
     with made.mounted() as top:
-        (top / "secret").write_bytes(bytes(8192))
-        (top / "kept").write_bytes(bytes(8192))
-        with (top / "secret").open() as secret, (top / "kept").open() as kept, subprocess.Popen(
+        gone, kept = top / "secret", top / "kept (deleted)"
+        gone.write_bytes(bytes(8192))
+        kept.write_bytes(bytes(8192))
+        with gone.open() as one, kept.open() as other, subprocess.Popen(
                 ["cat"], stdin=subprocess.PIPE,
-                pass_fds=[secret.fileno(), kept.fileno()]) as holder:
-            (top / "secret").unlink()
+                pass_fds=[one.fileno(), other.fileno()]) as holder:
+            gone.unlink()
             result = made.erase()
             assert holder.stdin
             holder.stdin.close()

@@ -23,6 +23,7 @@ from typing import Any
 from tests.container.machine import until
 
 HOST = "10.77.0.1"
+OFF = 150  # seconds for a power-off: systemd gives each service 90 to stop
 NOW = "2026-01-01T00:00:00Z"
 REGION = {"slug": "nyc3", "name": "New York 3", "available": True, "sizes": [], "features": []}
 
@@ -113,7 +114,7 @@ class Cloud:
     def _act(self, droplet: Droplet, sent: dict[str, Any]) -> dict[str, Any]:
         if sent["type"] in ("shutdown", "power_off") and droplet.status == "active":
             subprocess.run(droplet.facts["off"], check=False, stdout=subprocess.DEVNULL)
-            until(lambda: not Path(f"/proc/{droplet.facts['init']}").exists(), 60)
+            until(lambda: not Path(f"/proc/{droplet.facts['init']}").exists(), OFF)
             droplet.status = "off"
         elif sent["type"] == "snapshot":
             droplet.snapshots.append(sent["name"])

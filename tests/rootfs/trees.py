@@ -146,7 +146,7 @@ def _archive(suite: str) -> str:
     for place in (f"{MIRROR}/dists/{suite}", f"{MIRROR}/dists/{suite}-updates",
                   f"{SECURITY}/dists/{suite}-security"):
         with urllib.request.urlopen(f"{place}/InRelease", timeout=60) as release:
-            state.update(release.read())
+            state.update(b"".join(line for line in release if b"/binary-" in line))
     return state.hexdigest()
 
 
