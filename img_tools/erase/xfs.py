@@ -10,7 +10,7 @@ filled.
 from __future__ import annotations
 
 import contextlib
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -68,7 +68,7 @@ def _held(claim: Sparse) -> Iterator[_Piece]:
 
 
 class _Round:
-    """One attempt for each free extent; HELD is as the round began, so each piece serves once."""
+    """One attempt for each free extent; HELD is as the round began."""
 
     def __init__(self, claim: Sparse, group: int, held: list[_Piece]) -> None:
         self._claim = claim
@@ -77,82 +77,88 @@ class _Round:
         self._places = [piece.extent.place for piece in held]
 
     def run(self, wanted: list[tuple[int, int]]) -> None:
-        """Try to get WANTED, which ascend; of those with one neighbour the nearest first.
-
-        Else what is given next to a far one would be taken again, round after round.
-        """
+        """Try to get WANTED, which ascend."""
         for group, parts in groupby(wanted, key=lambda part: part[0] // self._group):
             low = bisect_right(self._places, group * self._group - 1)
             high = bisect_right(self._places, (group + 1) * self._group - 1)
-            donors = sorted((self._able(number), number) for number in range(low, high))
-            first = self._places[low] if low < high else 0
-            for start, end in sorted(parts, key=lambda part: abs(part[0] - first)):
-                self._exchange(start, end, range(low, high), donors)
+            if low < high:
+                self._run(range(low, high), list(parts))
 
-    def _exchange(
-        self, start: int, end: int, numbers: range, donors: list[tuple[int, int]]
+    def _run(self, numbers: range, wanted: list[tuple[int, int]]) -> None:
+        """Try to get WANTED with the pieces NUMBERS of the same group."""
+        low = numbers.start
+        chains = [(number, list(near)) for number, near in groupby(
+            wanted, key=lambda part: bisect_right(self._places, part[0]) - 1)]
+        neighbours = {max(number, low) for number, _ in chains}
+        donors = sorted((self._held[number].extent.length, number) for number in numbers
+                        if number not in neighbours)
+        with contextlib.suppress(OSError):
+            self._free(self._given(donors, SPARE))
+        for number, near in chains:
+            if number < low:
+                self._chain(low, near[::-1], donors, before=False)
+            else:
+                self._chain(number, near, donors, before=True)
+
+    def _chain(
+        self, number: int, wanted: list[tuple[int, int]], donors: list[tuple[int, int]], *,
+        before: bool
     ) -> None:
-        """Try to get START to END with the pieces NUMBERS; DONORS are those not used yet."""
-        number = bisect_right(self._places, start) - 1
-        before = number >= numbers.start
-        if not before:
-            number += 1
-        if number not in numbers or not self._take(donors, number):
-            return
-        given = list(self._given(donors, min(end - start, PIECE)))
-        length = sum(size for _, _, size in given)
-        if not length:  # it gives of its own, but not its end
-            piece = self._held[number]
-            length = min(end - start, PIECE, (piece.extent.length // 3 - SPARE) // 4096 * 4096)
-            given = [(piece, piece.extent.offset + length, length)]
-        if length > 0:
-            self._swap(self._held[number], given, length, before)
+        """Try to get WANTED, the nearest first: each is next to the piece NUMBER or to the last."""
+        piece = self._held[number]
+        for start, end in wanted:
+            given = self._given(donors, min(end - start, PIECE))
+            length = sum(size for _, _, size in given)
+            if not length:  # it gives of its own, but neither its start nor its end
+                third = (piece.extent.length // 3 - SPARE) // 4096 * 4096
+                length = min(end - start, PIECE, third)
+                given = [(piece, piece.extent.offset + length, length + SPARE)]
+            got = self._swap(piece, given, length, before=before) if length > 0 else None
+            if not got or not start <= got.extent.place < end:
+                return
+            piece = got
 
     def _given(
         self, donors: list[tuple[int, int]], length: int
-    ) -> Iterator[tuple[_Piece, int, int]]:
-        """(piece, offset, bytes) of what DONORS give, LENGTH in sum if they can.
+    ) -> list[tuple[_Piece, int, int]]:
+        """(piece, offset, bytes) of what the largest of DONORS give, LENGTH in sum if they can.
 
-        The smallest that has as much, or some of the largest. There may be thousands of both donors
-        and wanted pieces, so only a few are looked at.
+        Each of DONORS is (bytes, number) and gives from its start; what is left of it stays there.
         """
-        for _ in range(GIVERS):
-            place = bisect_left(donors, (length, 0))
-            if not length or not donors or donors[-1][0] <= 0:
-                return
-            able, number = donors.pop(min(place, len(donors) - 1))
+        given: list[tuple[_Piece, int, int]] = []
+        while length and donors and len(given) < GIVERS:
+            left, number = donors.pop()
+            size = min(left, length)
             piece = self._held[number]
-            yield piece, piece.extent.offset, min(able, length)
-            length -= min(able, length)
+            given.append((piece, piece.extent.offset + piece.extent.length - left, size))
+            if left > size:
+                insort(donors, (left - size, number))
+            length -= size
+        return given
 
-    def _take(self, donors: list[tuple[int, int]], number: int) -> bool:
-        """Take the piece NUMBER out of DONORS; whether it was there."""
-        own = self._able(number), number
-        place = bisect_left(donors, own)
-        there = donors[place:place + 1] == [own]
-        if there:
-            del donors[place]
-        return there
-
-    def _able(self, number: int) -> int:
-        """Bytes that a piece can give."""
-        return (self._held[number].extent.length - SPARE) // 4096 * 4096
+    def _free(self, given: list[tuple[_Piece, int, int]]) -> None:
+        for piece, offset, size in given:
+            ioctls.punch(piece.file.fd, offset, size)
 
     def _swap(
-        self, neighbour: _Piece, given: list[tuple[_Piece, int, int]], length: int, before: bool
-    ) -> None:
+        self, neighbour: _Piece, given: list[tuple[_Piece, int, int]], length: int, *,
+        before: bool
+    ) -> _Piece | None:
         """Give back what is GIVEN, LENGTH bytes, and as much behind NEIGHBOUR is claimed anew.
 
         Or before it, when it does not lie BEFORE what is wanted; the hole is three times as large
-        then, or xfs would take what lies before it for nearer.
+        then, or xfs would take what lies before it for nearer. Returns the far end of what it got.
         """
-        extent = neighbour.extent
+        extent, file = neighbour.extent, neighbour.file
         hole = extent.offset + extent.length if before else extent.offset - length
         start, end = hole if before else hole - 2 * length, hole + length
         if start < 0:
-            return
-        with contextlib.suppress(OSError):
-            for piece, offset, size in given:
-                ioctls.punch(piece.file.fd, offset, size + SPARE)
-            ioctls.punch(neighbour.file.fd, start, end - start)
-            self._claim.refill(neighbour.file, hole, length)
+            return None
+        try:
+            self._free(given)
+            ioctls.punch(file.fd, start, end - start)
+            self._claim.refill(file, hole, length)
+            got = list(ioctls.fiemap(file.fd, hole, length))
+        except (OSError, Strange):
+            return None
+        return _Piece(file, got[-1 if before else 0]) if got else None

@@ -5,60 +5,85 @@ from __future__ import annotations
 from img_tools.erase import claim, xfs
 from img_tools.erase.ioctls import Extent
 
+MB = 1 << 20
+START = 1 << 30  # where the first piece lies
+
+
+def swaps(monkeypatch, lengths, *wanted, works=True):
+    """What _swap() is called with: pieces of LENGTHS MB lie side by side from START on.
+
+    Each is (neighbour, [(giver, MB)], MB, whether it lies before what is wanted); a neighbour that
+    was got by the swap before is None. None of them WORKS as intended if that is false.
+    """
+    made, held, place, rest = [], [], START, iter(wanted)
+    for length in lengths:
+        held.append(xfs._Piece(claim.File(3, 1 << 40), Extent(0, place, length * MB)))
+        place += length * MB
+
+    def swap(self, neighbour, given, length, *, before):
+        made.append((held.index(neighbour) if neighbour in held else None,
+                     [(held.index(piece), size / MB) for piece, _, size in given],
+                     length / MB, before))
+        got = next(rest)[0] if works else 0
+        return xfs._Piece(claim.File(4, 1 << 40), Extent(0, got, length))
+
+    monkeypatch.setattr(xfs._Round, "_swap", swap)
+    monkeypatch.setattr(xfs._Round, "_free", lambda self, given: None)
+    xfs._Round(None, 1 << 40, held).run(sorted(wanted))
+    return made
+
+
+def at(place, length):
+    """LENGTH MB from PLACE MB on, counted from START."""
+    return START + place * MB, START + (place + length) * MB
+
 
 def test_thousands_of_pieces_of_xfs_are_exchanged_in_no_time(monkeypatch):
-    """Each once, each with one of the same group; all pairs of them would take hours."""
+    """Each with one of the same group; all pairs of them would take hours."""
     group, swapped = 1 << 34, []
-    file = claim.File(3, 1 << 40)
-    held = [xfs._Piece(file, Extent(number << 21, number << 21, (1 + number % 3) << 19))
+    held = [xfs._Piece(claim.File(3, 1 << 40), Extent(number << 21, number << 21, MB))
             for number in range(20_000)]
-    monkeypatch.setattr(xfs._Round, "_swap", lambda self, *pieces: swapped.append(pieces))
-    asked = []
-    able = xfs._Round._able
-    monkeypatch.setattr(xfs._Round, "_able", lambda self, number: (
-        asked.append(number), able(self, number))[1])
+    monkeypatch.setattr(xfs._Round, "_swap", lambda self, *pieces, before: swapped.append(pieces))
+    monkeypatch.setattr(xfs._Round, "_free", lambda self, given: None)
     xfs._Round(None, group, held).run(
         [((number << 21) + (3 << 19), (number << 21) + (3 << 19) + 8192)
          for number in range(0, 20_000, 2)])
-    assert len(asked) < 20 * len(held)
-    assert len(swapped) > 1000
-    used = [piece for one, given, _, _ in swapped
-            for piece in {one, *(other for other, _, _ in given)}]
-    assert len(used) == len(set(used))
+    assert len(swapped) > 9000
+    neighbours = [neighbour for neighbour, _, _ in swapped]
+    assert len(neighbours) == len(set(neighbours))
     assert all(one.extent.place // group == other.extent.place // group
-               for one, given, _, _ in swapped for other, _, _ in given)
-
-
-def swaps(monkeypatch, lengths, *wanted):
-    """What _swap() is called with: pieces of LENGTHS bytes lie side by side from 1 GB on."""
-    swapped, held, place = [], [], 1 << 30
-    for length in lengths:
-        held.append(xfs._Piece(claim.File(3, 1 << 40), Extent(0, place, length)))
-        place += length
-    monkeypatch.setattr(xfs._Round, "_swap", lambda self, *swap: swapped.append(swap))
-    xfs._Round(None, 1 << 40, held).run(list(wanted))
-    return [(held.index(neighbour), [(held.index(piece), size) for piece, _, size in given],
-             length, before) for neighbour, given, length, before in swapped]
+               for one, given, _ in swapped for other, _, _ in given)
+    gone = [(piece.extent.place, offset, size)
+            for _, given, _ in swapped for piece, offset, size in given]
+    assert len(gone) == len(set(gone)), "nothing is given twice"
 
 
 def test_several_pieces_of_xfs_give_for_a_large_one(monkeypatch):
-    """One alone would take as many rounds as the wanted one is larger."""
-    end = (1 << 30) + 4 * (16 << 20)
-    assert swaps(monkeypatch, [16 << 20] * 4, (end, end + (40 << 20))) == [
-        (3, [(2, 15 << 20), (1, 15 << 20), (0, 10 << 20)], 40 << 20, True)]
+    """One alone would take as many rounds as the wanted one is larger; 1 MB is spare."""
+    assert swaps(monkeypatch, [16] * 4, at(64, 40)) == [
+        (3, [(1, 16), (0, 16), (2, 8)], 40, True)]
 
 
-def test_the_nearer_of_two_pieces_with_one_neighbour_is_wanted_first(monkeypatch):
-    """The other took the neighbour round after round, for the sake of one block."""
-    assert swaps(monkeypatch, [16 << 20, 4 << 20], (53248, 57344), (1 << 22, 5 << 20)) == [
-        (0, [(1, 1 << 20)], 1 << 20, False)]
-    end = (1 << 30) + (20 << 20)
-    assert swaps(monkeypatch, [16 << 20, 4 << 20], (end, end + 8192),
-                 (2 * end, 2 * end + (8 << 20))) == [(1, [(0, 8192)], 8192, True)]
+def test_pieces_of_xfs_with_one_neighbour_are_got_one_after_the_other(monkeypatch):
+    """Thousands between small files may have one: one in each round left most of them."""
+    assert swaps(monkeypatch, [32, 4], at(40, 2), at(50, 1), at(60, 3)) == [
+        (1, [(0, 2)], 2, True), (None, [(0, 1)], 1, True), (None, [(0, 3)], 3, True)]
+
+
+def test_before_all_pieces_of_xfs_the_nearest_is_got_first(monkeypatch):
+    """The others took the neighbour round after round, for the sake of one block."""
+    near, far = at(-10, 2), at(-20, 1)
+    assert swaps(monkeypatch, [64, 32], near, far) == [
+        (0, [(1, 2)], 2, False), (None, [(1, 1)], 1, False)]
+
+
+def test_a_piece_of_xfs_that_was_not_got_ends_the_chain(monkeypatch):
+    """What lies elsewhere is no neighbour of the next."""
+    assert swaps(monkeypatch, [32, 4], at(40, 2), at(50, 1), works=False) == [
+        (1, [(0, 2)], 2, True)]
 
 
 def test_a_piece_of_xfs_that_is_alone_gives_of_its_own(monkeypatch):
-    """But not its end, which is what must lie next to the wanted one."""
-    end = (1 << 30) + (30 << 20)
-    assert swaps(monkeypatch, [30 << 20], (end, end + (1 << 20))) == [
-        (0, [(0, 1 << 20)], 1 << 20, True)]
+    """But not its end, which is what must lie next to the wanted one, nor its start."""
+    for place, before in ((30, True), (-1, False)):
+        assert swaps(monkeypatch, [30], at(place, 1)) == [(0, [(0, 2)], 1, before)]

@@ -201,6 +201,26 @@ def test_what_is_deleted_and_still_open_is_told(disk: MakeDisk) -> None:
 
 
 @pytest.mark.usefixtures("no_discard")
+def test_thousands_of_gaps_between_small_files_of_xfs_are_reached(disk: MakeDisk) -> None:
+    """They are what stays free for others: all of them have the same neighbour among our files."""
+    made, number = disk("xfs", 800), 0
+    with made.mounted() as top:
+        while made.free > 500 * MB:
+            number += 1
+            (top / f"small{number}").write_bytes(b"between" * (700 + number % 3000))
+        run("sync", "-f", top)
+        for gap in range(1, number, 2):
+            (top / f"small{gap}").unlink()
+        dirty(made, 50)
+        result = made.erase()
+        assert result.left is not None
+        assert result.left < 100, "thousands, when each round got one"
+        made.demand_unharmed()
+    made.check()
+    assert sum(made.canaries().values()) < 100
+
+
+@pytest.mark.usefixtures("no_discard")
 def test_a_reflinked_file_stays(disk: MakeDisk) -> None:
     made = disk("xfs", 400)
     with made.mounted() as top:
