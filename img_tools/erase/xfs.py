@@ -89,6 +89,7 @@ class _Round:
         low = numbers.start
         chains = [(number, list(near)) for number, near in groupby(
             wanted, key=lambda part: bisect_right(self._places, part[0]) - 1)]
+        # A neighbour gives nothing: then what it gave would lie between it and what is wanted.
         neighbours = {max(number, low) for number, _ in chains}
         donors = sorted((self._held[number].extent.length, number) for number in numbers
                         if number not in neighbours)
